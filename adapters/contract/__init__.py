@@ -1,0 +1,37 @@
+"""All that the portal, the sites and the adapters share: values, descriptions, signed messages."""
+
+from adapters.contract.adapter import Adapter, Secrets
+from adapters.contract.description import AdapterDescription, ArtefactSlot
+from adapters.contract.values import (
+    Access,
+    Artefact,
+    Check,
+    CleanProof,
+    Endpoint,
+    FoundDevice,
+    Holder,
+    Json,
+    LeaseOrder,
+    Observation,
+    Problem,
+    Target,
+)
+
+__all__ = [
+    "Access",
+    "Adapter",
+    "AdapterDescription",
+    "Artefact",
+    "ArtefactSlot",
+    "Check",
+    "CleanProof",
+    "Endpoint",
+    "FoundDevice",
+    "Holder",
+    "Json",
+    "LeaseOrder",
+    "Observation",
+    "Problem",
+    "Secrets",
+    "Target",
+]

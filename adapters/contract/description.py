@@ -1,0 +1,103 @@
+"""How an adapter describes itself to the portal, which never loads device code."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from adapters.contract.values import Artefact, Json, Problem
+
+
+def nothing_more_to_check(parameters: Json, artefacts: Sequence[Artefact]) -> tuple[Problem, ...]:
+    """The default `check_artefacts`: the schema has said everything."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtefactSlot:
+    """A file that the holder may or must give with a booking."""
+
+    name: str
+    title: str
+    required: bool
+    max_bytes: int
+    help: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdapterDescription:
+    """What the portal knows of an adapter: names, forms and times, no device code.
+
+    `settings`, `attributes` and `parameters` are classes that pydantic can validate
+    (`pydantic.dataclasses.dataclass` with `extra="forbid"`); their fields carry titles and help.
+    """
+
+    name: str
+    title: str
+    kinds: tuple[str, ...]
+    """The kinds of resource it can drive: `gpu`, `p4_switch`, `smart_nic`."""
+    settings: type[Any]
+    """How to reach the device. A field that ends in `_secret` holds the *name* of a secret."""
+    attributes: type[Any]
+    """What a user can search for: model, memory, ports."""
+    parameters: type[Any]
+    """What the holder can choose for one lease."""
+    artefacts: tuple[ArtefactSlot, ...] = ()
+    check_artefacts: Callable[[Json, Sequence[Artefact]], tuple[Problem, ...]] = nothing_more_to_check
+    """Looks at what the holder gave before it is accepted. Offline, and bounded in time and memory."""
+    preparation: timedelta
+    """How long before the start the device is usually taken into preparation."""
+    cleanup: timedelta
+    """How long after the end the device usually needs until it is proven clean."""
+    deadlines: Mapping[str, timedelta] = field(default_factory=dict)
+    """The hard time limit of each verb, after which its process is killed."""
+    notice: str = ""
+    """What a holder should know before booking, in a sentence."""
+
+    def deadline_of(self, verb: str) -> timedelta:
+        """Return the hard time limit of a verb: its own, or a minute."""
+        return self.deadlines.get(verb, timedelta(minutes=1))
+
+    def check_settings(self, values: Json) -> tuple[Problem, ...]:
+        """Return what is wrong with the settings, an entry per field; empty when they can work."""
+        return _problems(self.settings, values)
+
+    def check_attributes(self, values: Json) -> tuple[Problem, ...]:
+        """Return what is wrong with the attributes, an entry per field."""
+        return _problems(self.attributes, values)
+
+    def check_parameters(self, values: Json, artefacts: Sequence[Artefact] = ()) -> tuple[Problem, ...]:
+        """Return what is wrong with what the holder chose and gave, an entry per field."""
+        problems = list(_problems(self.parameters, values))
+        given = {artefact.name: artefact for artefact in artefacts}
+        for slot in self.artefacts:
+            artefact = given.pop(slot.name, None)
+            if artefact is None:
+                if slot.required:
+                    problems.append(Problem(field=slot.name, message=f"{slot.title} is missing."))
+            elif len(artefact.content) > slot.max_bytes:
+                limit = slot.max_bytes // 1024
+                problems.append(
+                    Problem(field=slot.name, message=f"{slot.title} is larger than the {limit} KiB allowed.")
+                )
+        problems += [
+            Problem(field=name, message=f"{self.title} takes no file called “{name}”.") for name in given
+        ]
+        return tuple(problems) or self.check_artefacts(values, artefacts)
+
+    def schema_of(self, part: str) -> dict[str, Any]:
+        """Return the JSON Schema of `settings`, `attributes` or `parameters`."""
+        return TypeAdapter(getattr(self, part)).json_schema()
+
+
+def _problems(shape: type[Any], values: Json) -> tuple[Problem, ...]:
+    try:
+        TypeAdapter(shape).validate_python(dict(values))
+    except ValidationError as error:
+        return tuple(
+            Problem(field=".".join(str(step) for step in entry["loc"]), message=entry["msg"])
+            for entry in error.errors(include_url=False, include_context=False)
+        )
+    return ()
