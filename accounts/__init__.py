@@ -1,0 +1,1 @@
+"""Who: users, home organisations, projects, memberships, keys and tokens."""

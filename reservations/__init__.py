@@ -1,0 +1,1 @@
+"""When: reservations, leases, approval, the calendar, and the engine that keeps them true."""

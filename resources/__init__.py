@@ -1,0 +1,1 @@
+"""What: sites, resources and their parts, maintenance windows, health."""

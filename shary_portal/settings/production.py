@@ -1,0 +1,56 @@
+"""A portal that others use. Everything comes from the environment; docs/deployment.md lists it."""
+
+from shary_portal.settings.base import *  # noqa: F403
+from shary_portal.settings.base import database_from, env
+
+DEBUG = False
+SECRET_KEY = env("SHARY_SECRET_KEY")
+ALLOWED_HOSTS = env.list("SHARY_HOSTS")
+CSRF_TRUSTED_ORIGINS = [f"https://{host.lstrip('.')}" for host in ALLOWED_HOSTS if host != "*"]
+DATABASES = {"default": database_from(env("DATABASE_URL"))}
+
+CELERY_BROKER_URL = env("CELERY_BROKER_URL")
+SHARY_HUB_KEY = env("SHARY_HUB_KEY")
+SHARY_FIELD_KEYS = env.list("SHARY_FIELD_KEYS")
+
+# Limits on requests are counted here, so all web processes must see the same numbers.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": env("SHARY_CACHE_URL", default=CELERY_BROKER_URL),
+    }
+}
+
+SECURE_SSL_REDIRECT = env.bool("SHARY_SSL_REDIRECT", default=True)
+SECURE_HSTS_SECONDS = env.int("SHARY_HSTS_SECONDS", default=365 * 24 * 3600)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+SECURE_HSTS_PRELOAD = True
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_SECURE = True
+SESSION_COOKIE_NAME = "__Host-session"
+CSRF_COOKIE_SECURE = True
+CSRF_COOKIE_NAME = "__Host-csrf"
+X_FRAME_OPTIONS = "DENY"
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https"
+# Only behind a proxy that sets this header itself: otherwise anybody could claim to have come by TLS.
+if env.bool("SHARY_BEHIND_PROXY", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    ALLAUTH_TRUSTED_PROXY_COUNT = env.int("SHARY_PROXIES", default=1)
+
+STATIC_ROOT = env("SHARY_STATIC_ROOT", default=str(STATIC_ROOT))  # noqa: F405
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
+vars().update(EMAIL_CONFIG)
+DEFAULT_FROM_EMAIL = env("SHARY_MAIL_FROM", default="shary@localhost")
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["console"], "level": env("SHARY_LOG_LEVEL", default="INFO")},
+}
