@@ -1,0 +1,188 @@
+"""A BlueField card with its BMC: what it remembers and what it forgets."""
+
+import hashlib
+import hmac
+import json
+import secrets
+import threading
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+LOCKOUT_AFTER = 10
+LOCKOUT_S = 600
+SESSION_TIMEOUT_S = 1800
+PRIVILEGES = {
+    "Administrator": {"Login", "ConfigureManager", "ConfigureUsers", "ConfigureSelf", "ConfigureComponents"},
+    "Operator": {"Login", "ConfigureSelf", "ConfigureComponents"},
+    "ReadOnly": {"Login", "ConfigureSelf"},
+    "NoAccess": set[str](),
+}
+
+
+@dataclass
+class Account:
+    """One who may log in at the BMC."""
+
+    name: str
+    role: str
+    enabled: bool
+    salt: str
+    digest: str
+    failures: int = 0
+    locked_until: float = 0.0
+
+    @property
+    def locked(self) -> bool:
+        """Say whether too many wrong passwords have closed the account for a while."""
+        return time.time() < self.locked_until
+
+    def has_password(self, password: str) -> bool:
+        """Compare in constant time."""
+        return hmac.compare_digest(self.digest, digest_of(password, self.salt))
+
+
+@dataclass
+class Session:
+    """One who is logged in. Kept in memory only: a reboot ends it."""
+
+    id: str
+    token: str
+    username: str
+    last_used: float
+
+
+@dataclass
+class Card:
+    """The state of one card. `Bios` and mode changes wait for a reboot, as on the real one."""
+
+    generation: int = 3
+    firmware: str = "BF-26.01-3"
+    serial: str = "MT2334XZ0LX7"
+    mode: str = "DpuMode"
+    pending_mode: str | None = None
+    arm_reboots_since_mode: int = 0
+    host_rshim: str = "Disabled"
+    bios: dict[str, Any] = field(default_factory=dict)
+    pending_bios: dict[str, Any] = field(default_factory=dict)
+    host_privilege: str = "Restricted"
+    asset_tag: str = ""
+    boot_enabled: str = "Disabled"
+    boot_target: str = "None"
+    power: str = "On"
+    accounts: dict[str, Account] = field(default_factory=dict)
+    changes: int = 0
+
+    def __post_init__(self) -> None:
+        """Fill in what a new card comes with, and what is never written down."""
+        self.sessions: dict[str, Session] = {}
+        self.lock = threading.RLock()
+        self.file: Path | None = None
+        if not self.bios:
+            self.bios = {
+                "BootPartitionProtection": False,
+                "EnableSMMU": True,
+                "FieldMode": False,
+                "HostPrivilegeLevel": "Restricted",
+                "InternalCPUModel": "Embedded",
+                "NicMode": self.mode,
+            }
+
+    # --- accounts and sessions ---
+
+    def set_account(self, name: str, password: str, *, role: str, enabled: bool) -> Account:
+        """Create or replace an account."""
+        salt = secrets.token_hex(8)
+        account = Account(name, role, enabled, salt, digest_of(password, salt))
+        self.accounts[name] = account
+        return account
+
+    def log_in(self, name: str, password: str) -> Account | None:
+        """Return the account when the password is its own and it may enter."""
+        account = self.accounts.get(name)
+        if account is None or account.locked:
+            return None
+        if not account.has_password(password):
+            account.failures += 1
+            if account.failures >= LOCKOUT_AFTER:
+                account.locked_until = time.time() + LOCKOUT_S
+            return None
+        account.failures = 0
+        return account if account.enabled and "Login" in PRIVILEGES[account.role] else None
+
+    def open_session(self, name: str) -> Session:
+        """Start a session of an account."""
+        session = Session(secrets.token_hex(5), secrets.token_urlsafe(15), name, time.monotonic())
+        self.sessions[session.id] = session
+        return session
+
+    def session_by_token(self, token: str) -> Session | None:
+        """Return the living session of a token, and keep it alive."""
+        for session in list(self.sessions.values()):
+            if time.monotonic() - session.last_used > SESSION_TIMEOUT_S:
+                del self.sessions[session.id]
+            elif hmac.compare_digest(session.token.encode(), token.encode()):
+                account = self.accounts.get(session.username)
+                if account is None or not account.enabled:
+                    del self.sessions[session.id]
+                    return None
+                session.last_used = time.monotonic()
+                return session
+        return None
+
+    def end_sessions(self, name: str) -> None:
+        """End all sessions of an account."""
+        for session in [s for s in self.sessions.values() if s.username == name]:
+            del self.sessions[session.id]
+
+    # --- mode, power ---
+
+    def ask_mode(self, mode: str) -> None:
+        """Note the mode for after two reboots of the Arm cores and a power cycle of the host."""
+        self.pending_mode = None if mode == self.mode else mode
+        self.arm_reboots_since_mode = 0
+
+    def reboot_arm(self) -> None:
+        """Restart the Arm cores: the waiting BIOS settings take effect, the mode does not yet."""
+        waiting = {name: value for name, value in self.pending_bios.items() if name != "NicMode"}
+        self.bios.update(waiting)
+        self.pending_bios = {}
+        self.power = "On"
+        self.arm_reboots_since_mode += 1
+        if self.boot_enabled == "Once":
+            self.boot_enabled, self.boot_target = "Disabled", "None"
+
+    def cycle_host_power(self) -> None:
+        """What a person with a hand on the host's plug does; no request can."""
+        with self.lock:
+            if self.pending_mode is not None and self.arm_reboots_since_mode >= 2:
+                self.mode, self.pending_mode = self.pending_mode, None
+                self.bios["NicMode"] = self.mode
+            self.arm_reboots_since_mode = 0
+            self.save()
+
+    # --- the state file ---
+
+    def save(self) -> None:
+        """Write the state down, whole or not at all."""
+        if self.file is None:
+            return
+        draft = self.file.with_suffix(".new")
+        draft.write_text(json.dumps(asdict(self), indent=1))
+        draft.chmod(0o600)
+        draft.replace(self.file)
+
+    @classmethod
+    def load(cls, file: Path) -> "Card":
+        """Read a state that `save` wrote."""
+        values = json.loads(file.read_text())
+        values["accounts"] = {name: Account(**entry) for name, entry in values["accounts"].items()}
+        card = cls(**values)
+        card.file = file
+        return card
+
+
+def digest_of(password: str, salt: str) -> str:
+    """Return what is kept of a password; fast on purpose, for this is no real BMC."""
+    return hashlib.sha256(f"{salt}:{password}".encode()).hexdigest()
