@@ -1,0 +1,56 @@
+"""Looks at a holder's P4Info and device configuration before they are accepted.
+
+The files come from strangers, and a bad one can wedge a switch until somebody restarts it. They are
+taken apart in a process of its own, with little memory and little time, that loads nothing of ours
+(`adapters.p4_switch.inspection`). The portal calls this on upload, the site again before the push.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from adapters.contract import Artefact, Json, Problem
+
+WALL_CLOCK_LIMIT_S = 8.0
+"""The inspector's own limits end it much earlier; this one is for a machine under load."""
+_INSPECTOR = Path(__file__).with_name("inspection.py")
+_NAMES = ("p4info", "device_config")
+
+
+def check_artefacts(parameters: Json, artefacts: Sequence[Artefact]) -> tuple[Problem, ...]:
+    """Return what is wrong with the files, an entry per problem; empty when they fit together."""
+    given = {artefact.name: artefact.content for artefact in artefacts}
+    contents = [given.get(name, b"") for name in _NAMES]
+    message = b"".join(len(content).to_bytes(8, "big") + content for content in contents)
+    with subprocess.Popen(
+        # Isolated: neither the environment nor the working directory decides what is loaded.
+        [sys.executable, "-I", str(_INSPECTOR)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        env={},
+    ) as process:
+        try:
+            output, _ = process.communicate(message, timeout=WALL_CLOCK_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            output, _ = process.communicate()
+    return _verdict(output.decode(errors="replace").splitlines(), finished=process.returncode == 0)
+
+
+def _verdict(lines: Sequence[str], *, finished: bool) -> tuple[Problem, ...]:
+    """The inspector names each file before it opens it, and ends with the list of problems."""
+    if finished and lines:
+        return tuple(Problem(field=field, message=message) for field, message in json.loads(lines[-1]))
+    field = next((line for line in reversed(lines) if line in _NAMES), _NAMES[0])
+    hint = "in binary form" if field == "p4info" else "as p4c wrote it"
+    return (
+        Problem(
+            field=field,
+            message="The file could not be read with the time and memory that one file may take: it is "
+            f"too large, too deeply nested, or damaged. Compile the program again and give it {hint}.",
+        ),
+    )
