@@ -1,0 +1,1 @@
+"""Graphics cards, lent as LXD instances that have them attached."""

@@ -1,0 +1,103 @@
+"""Proves over a fresh connection that nothing of a lease is left."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from adapters.contract import Check, CleanProof, LeaseOrder, Secrets
+from adapters.gpu_lxd.client import LxdClient
+from adapters.gpu_lxd.instance import Card, Instance, name_for
+from adapters.gpu_lxd.settings import LxdSettings
+from adapters.nvml import NvmlUnavailable, card_at
+
+VERIFIER = "gpu_lxd 1"
+_PAUSE_S = 0.2
+
+
+def prove_clean(*, settings: LxdSettings, secrets: Secrets, order: LeaseOrder) -> CleanProof:
+    """Return the evidence, looking again for a while as long as something is still on its way out.
+
+    A card needs a moment until a virtual machine has given it back.
+    """
+    with LxdClient(settings=settings, secrets=secrets) as client:
+        deadline = time.monotonic() + settings.settle_s
+        while True:
+            checks = tuple(_checks(client, settings, order))
+            if all(check.passed for check in checks) or time.monotonic() > deadline:
+                return CleanProof(
+                    checks=checks, verified_at=datetime.now(UTC).replace(microsecond=0), verifier=VERIFIER
+                )
+            time.sleep(_PAUSE_S)
+
+
+def _checks(client: LxdClient, settings: LxdSettings, order: LeaseOrder) -> Iterator[Check]:
+    name, wanted = name_for(order), settings.wanted_cards
+    instance, everyone, known = client.instance(name), client.instances(), client.cards()
+    yield Check(
+        name="instance",
+        expected="absent",
+        found=instance.status.lower() if instance else "absent",
+        passed=instance is None,
+        method=f"GET /1.0/instances/{name} on a new connection",
+    )
+    left = [entry.label for entry in everyone if entry.lease == order.lease_id]
+    yield Check(
+        name="tags of the lease",
+        expected="none",
+        found=", ".join(left) or "none",
+        passed=not left,
+        method="list of all instances of all projects",
+    )
+    for pci in wanted:
+        yield _free(pci, settings, everyone, known)
+        yield _given_back(pci, known)
+        if settings.nvml_is_local:
+            yield _idle(pci, settings)
+
+
+def _free(pci: str, settings: LxdSettings, everyone: tuple[Instance, ...], known: dict[str, Card]) -> Check:
+    users = [
+        entry.label
+        for entry in everyone
+        if entry.is_running and entry.cards_held((pci,), known, settings.mig_uuid)
+    ]
+    return Check(
+        name=f"users of {pci}",
+        expected="none",
+        found=", ".join(users) or "none",
+        passed=not users,
+        method="devices and profiles of all running instances",
+    )
+
+
+def _given_back(pci: str, known: dict[str, Card]) -> Check:
+    card = known.get(pci)
+    found = "missing" if card is None else "passed through" if card.is_passed_through else "on the host"
+    return Check(
+        name=f"place of {pci}",
+        expected="on the host",
+        found=found,
+        passed=found == "on the host",
+        method="GET /1.0/resources",
+    )
+
+
+def _idle(pci: str, settings: LxdSettings) -> Check:
+    expected = f"no process, at most {settings.idle_memory_mib} MiB in use"
+    passed = False
+    try:
+        card = card_at(pci)
+    except NvmlUnavailable as error:
+        found = str(error)
+    else:
+        if card is None:
+            found = "NVML does not see the card"
+        elif settings.mig_uuid:
+            # Processes and memory of the card are those of all its slices.
+            expected = "the slice is listed"
+            passed = settings.mig_uuid in {part.uuid for part in card.slices}
+            found = expected if passed else "the slice is missing"
+        else:
+            found = f"{len(card.processes)} processes, {card.memory_used_mib} MiB in use"
+            passed = not card.processes and card.memory_used_mib <= settings.idle_memory_mib
+    return Check(name=f"use of {pci}", expected=expected, found=found, passed=passed, method="NVML")
