@@ -1,0 +1,179 @@
+"""Who acts on a lease: claims by compare-and-set, and results that count only under one's own claim."""
+
+import logging
+import secrets
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+
+from adapters.contract.wire import Report
+from site_worker.config import Policy
+from site_worker.journal import Journal, add_reports, read_lease, write_lease
+from site_worker.lease import URGENT, Lease, Verb, next_step
+from site_worker.outcomes import Outcome, apply_outcome, drifted
+
+log = logging.getLogger("shary.site")
+
+_MARGIN_S = 15.0
+_BLOCKED_S = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The right to do one thing for one lease, for a while."""
+
+    token: str
+    lease_id: str
+    adapter: str
+    verb: Verb
+    until: float
+    body: str
+    """The `LeaseOrder` as JSON."""
+
+
+def claim_due(
+    *,
+    journal: Journal,
+    now: float,
+    latest: float,
+    limit: int,
+    urgent: bool,
+    deadline_of: Callable[[str, str], float],
+    full: Collection[str] = (),
+) -> list[Claim]:
+    """Claim what is due, ends before starts; `full` names the adapters that can take no more.
+
+    `latest` is the time that ends go by: it never runs backwards.
+    """
+    marks = ", ".join("?" * len(full))
+    query = (
+        "SELECT lease_id, token FROM lease WHERE due_at <= CASE verb WHEN 'isolate' THEN ? ELSE ? END"  # noqa: S608
+        f" AND due_at <= ? AND claim_until <= ? AND rank {'<=' if urgent else '>'} {URGENT}"
+        f" AND adapter NOT IN ({marks}) ORDER BY rank, due_at LIMIT ?"
+    )
+    values = (latest, now, latest, now, *full, limit)
+    if not journal.db().execute(query, values).fetchone():
+        return []
+    claims: list[Claim] = []
+    with journal.write(durable=False) as db:
+        for row in db.execute(query, values).fetchall():
+            lease = read_lease(db, row["lease_id"])
+            if lease is None:
+                continue
+            if row["token"]:
+                lease = _interrupted(lease)
+            step = next_step(lease, latest if lease.ends_at <= latest else now)
+            if step is None or step.due_at > latest or (step.verb != "isolate" and step.due_at > now):
+                write_lease(db, lease, now)
+                continue
+            if _is_blocked(journal, lease, step.verb, now):
+                db.execute("UPDATE lease SET due_at = ? WHERE lease_id = ?", (now + _BLOCKED_S, lease.lease_id))
+                continue
+            body = db.execute("SELECT body FROM lease_order WHERE lease_id = ?", (lease.lease_id,)).fetchone()
+            claim = Claim(
+                token=secrets.token_hex(8),
+                lease_id=lease.lease_id,
+                adapter=lease.adapter,
+                verb=step.verb,
+                until=now + deadline_of(lease.adapter, step.verb) + _MARGIN_S,
+                body=body["body"],
+            )
+            if step.verb == "admit":
+                lease = replace(lease, may_be_open=True)
+            if row["token"] or step.verb == "admit":
+                write_lease(db, lease, now)
+            db.execute(
+                "UPDATE lease SET token = ?, claim_until = ?, owner = ?, acted_at = ? WHERE lease_id = ?",
+                (claim.token, claim.until, journal.owner, now, lease.lease_id),
+            )
+            claims.append(claim)
+    return claims
+
+
+def record_outcomes(
+    *,
+    journal: Journal,
+    site: str,
+    policy: Policy,
+    outcomes: Sequence[tuple[Claim, Outcome]],
+) -> int:
+    """Write down what came of claimed calls, in one transaction; return how many counted."""
+    counted = 0
+    with journal.write() as db:
+        for claim, outcome in outcomes:
+            row = db.execute("SELECT token FROM lease WHERE lease_id = ?", (claim.lease_id,)).fetchone()
+            lease = read_lease(db, claim.lease_id)
+            if row is None or lease is None or row["token"] != claim.token:
+                log.warning(
+                    "site=%s lease=%s verb=%s outcome is dropped: another process took over",
+                    site,
+                    claim.lease_id,
+                    claim.verb,
+                )
+                continue
+            change = apply_outcome(site=site, lease=lease, verb=claim.verb, outcome=outcome, policy=policy)
+            write_lease(db, change.lease, outcome.at)
+            db.execute(
+                "UPDATE lease SET token = NULL, claim_until = 0, owner = NULL, acted_at = ? WHERE lease_id = ?",
+                (outcome.at, claim.lease_id),
+            )
+            if change.lease.phase in {"clean", "fenced"}:
+                db.execute("DELETE FROM cover WHERE lease_id = ?", (claim.lease_id,))
+            add_reports(db, change.reports)
+            counted += 1
+    return counted
+
+
+def hand_back(*, journal: Journal, claims: Sequence[Claim], now: float, begun: bool) -> None:
+    """Give up claims; `begun` says that their calls may have reached the device."""
+    if not claims:
+        return
+    with journal.write() as db:
+        for claim in claims:
+            lease = read_lease(db, claim.lease_id)
+            released = db.execute(
+                "UPDATE lease SET token = NULL, claim_until = 0, owner = NULL WHERE lease_id = ? AND token = ?",
+                (claim.lease_id, claim.token),
+            )
+            if released.rowcount and lease is not None:
+                write_lease(db, _interrupted(lease) if begun else lease, now)
+
+
+def note_drift(*, journal: Journal, site: str, policy: Policy, lease_id: str, began: float, at: float) -> bool:
+    """Plan a lease anew whose device was found to carry nothing; False when it has moved on since."""
+    with journal.write() as db:
+        row = db.execute("SELECT token, acted_at FROM lease WHERE lease_id = ?", (lease_id,)).fetchone()
+        lease = read_lease(db, lease_id)
+        if row is None or lease is None or row["token"] or row["acted_at"] >= began:
+            return False
+        if lease.wanted != "held" or lease.phase not in {"ready", "open"} or at >= lease.ends_at:
+            return False
+        if lease.gave_up:
+            return False
+        change = drifted(site=site, lease=lease, at=at, policy=policy)
+        write_lease(db, change.lease, at)
+        add_reports(db, change.reports)
+    return True
+
+
+def put_reports(*, journal: Journal, reports: Sequence[Report]) -> None:
+    """Write reports into the outgoing box."""
+    if reports:
+        with journal.write() as db:
+            add_reports(db, reports)
+
+
+def _interrupted(lease: Lease) -> Lease:
+    # Closing access comes before looking whatever this says, and once it succeeded it forgets it.
+    return replace(lease, unsure=True)
+
+
+def _is_blocked(journal: Journal, lease: Lease, verb: str, now: float) -> bool:
+    """Return whether another lease is acting on one of the same devices, or must first be shut."""
+    row = journal.db().execute(
+        "SELECT 1 FROM cover mine JOIN cover theirs USING (resource_id)"
+        " JOIN lease l ON l.lease_id = theirs.lease_id"
+        " WHERE mine.lease_id = ? AND l.lease_id != mine.lease_id"
+        " AND (l.claim_until > ? OR (l.epoch < ? AND l.wanted = 'closed' AND l.phase != 'fenced')) LIMIT 1",
+        (lease.lease_id, now, lease.epoch),
+    )
+    return row.fetchone() is not None
