@@ -65,6 +65,8 @@ class Matcher:
         self.ids = [*wishes.entries, *(candidate.id for candidate in wishes.named.values())]
         self.attempts = 0
         """How often a full search was made."""
+        self.flows = 0
+        """How many flows all searches took together."""
         self._pool = Pool(wishes.entries)
         self._named = {candidate.id for candidate in wishes.named.values()}
         self._named_free: set[str] = set()
@@ -189,6 +191,7 @@ class Matcher:
         if self._flows_left == 0:
             raise _TooHard
         self._flows_left -= 1
+        self.flows += 1
         supply = dict(loose)
         for lot in lots:
             best: dict[Sort, int] = {}

@@ -2,9 +2,11 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from heapq import heapify, heappop, heappush
 from itertools import chain, islice
+from typing import NamedTuple
 
 from scheduling.asks import Ask, Busy, Candidate, Interval, Moment
 from scheduling.intervals import is_free, rounded_down, rounded_up
@@ -84,13 +86,12 @@ def nearest_windows(
     if last_start < earliest:
         return after
     # Backwards is forwards in a calendar in which time runs the other way.
-    wishes = Wishes(asks, [_mirrored(candidate) for candidate in candidates])
+    wishes = Wishes(asks, candidates)
     mirrored_busy = {}
     for candidate in chain((candidate for candidate, _ in wishes.entries.values()), wishes.named.values()):
         if intervals := busy.get(candidate.id):
-            # Mirrored, its clean-up is what was its preparation.
-            since = bisect_left(intervals, (earliest - candidate.cleanup_s,))
-            until = bisect_left(intervals, (last_start + duration_s + candidate.preparation_s,))
+            since = bisect_left(intervals, (earliest - candidate.preparation_s,))
+            until = bisect_left(intervals, (last_start + duration_s + candidate.cleanup_s,))
             mirrored_busy[candidate.id] = [
                 (-end, -start) for start, end in reversed(intervals[max(0, since - 1) : until])
             ]
@@ -101,6 +102,7 @@ def nearest_windows(
         first=rounded_up(-(last_start + duration_s), step_s, -duration_s),
         last=-(earliest + duration_s),
         step_s=step_s,
+        backwards=True,
     )
     before = next(sweep.slots(), None)
     if before is None:
@@ -108,12 +110,7 @@ def nearest_windows(
     return first_from(-before.ends_at, -before.starts_at) + after
 
 
-def _mirrored(candidate: Candidate) -> Candidate:
-    return replace(candidate, preparation_s=candidate.cleanup_s, cleanup_s=candidate.preparation_s)
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class _Turn:
+class _Turn(NamedTuple):
     """The start from which a candidate can, or can no longer, carry the window."""
 
     start: Moment
@@ -131,7 +128,15 @@ class Sweep:
     """
 
     def __init__(
-        self, wishes: Wishes, busy: Busy, *, duration_s: int, first: Moment, last: Moment, step_s: int
+        self,
+        wishes: Wishes,
+        busy: Busy,
+        *,
+        duration_s: int,
+        first: Moment,
+        last: Moment,
+        step_s: int,
+        backwards: bool = False,
     ) -> None:
         self._wishes = wishes
         self._busy = busy
@@ -144,6 +149,9 @@ class Sweep:
         """How many turns were looked at."""
         self._candidates = [candidate for candidate, _ in wishes.entries.values()]
         self._candidates += wishes.named.values()
+        # What was preparation is clean-up where time runs the other way.
+        self._lead_s = [c.cleanup_s if backwards else c.preparation_s for c in self._candidates]
+        self._tail_s = [duration_s + (c.preparation_s if backwards else c.cleanup_s) for c in self._candidates]
         self._coming: list[_Turn] = []
 
     def slots(self) -> Iterator[Slot]:
@@ -156,9 +164,7 @@ class Sweep:
         until: Moment | None = None
         while self.matcher.attempts <= MOST_ATTEMPTS:
             if worth_a_try and until is None:
-                picks = self.matcher.picks(
-                    lambda candidate, start=start: self._is_partly_used(candidate, start)
-                )
+                picks = self.matcher.picks(partial(self._is_partly_used, start))
                 if picks is not None:
                     yield Slot(starts_at=start, ends_at=start + self._duration_s, picks=picks)
                     held = frozenset(chain.from_iterable(picks))
@@ -181,8 +187,7 @@ class Sweep:
             if not intervals:
                 self.matcher.add(candidate.id)
                 continue
-            tail = self._duration_s + candidate.cleanup_s
-            turn = self._comes_free(number, bisect_left(intervals, (self._first + tail,)))
+            turn = self._comes_free(number, bisect_left(intervals, (self._first + self._tail_s[number],)))
             if turn is None:
                 continue
             if turn.start == self._first:
@@ -214,13 +219,12 @@ class Sweep:
 
     def _comes_free(self, number: int, gap: int) -> _Turn | None:
         """The next start that fits into a gap; gap n lies before busy interval n."""
-        candidate = self._candidates[number]
-        intervals = self._busy[candidate.id]
-        tail = self._duration_s + candidate.cleanup_s
+        intervals = self._busy[self._candidates[number].id]
+        tail = self._tail_s[number]
         while gap <= len(intervals):
             start = self._first
             if gap:
-                start = max(start, self._on_grid(intervals[gap - 1][1] + candidate.preparation_s))
+                start = max(start, self._on_grid(intervals[gap - 1][1] + self._lead_s[number]))
             if start > self._last:
                 return None
             last = intervals[gap][0] - tail if gap < len(intervals) else self._last
@@ -242,7 +246,7 @@ class Sweep:
             idle.add(candidate_id)
         return idle.picks() is not None
 
-    def _is_partly_used(self, candidate: Candidate, start: Moment) -> bool:
+    def _is_partly_used(self, start: Moment, candidate: Candidate) -> bool:
         """Whether a relative is taken although the candidate itself is not: then its whole is broken up."""
         occupied: Interval = (
             start - candidate.preparation_s,
