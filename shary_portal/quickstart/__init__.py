@@ -1,1 +1,1 @@
-"""Everything `make run` needs on one machine: database, broker, emulated devices, and who watches over them."""
+"""What `make run` needs on one machine: database, broker, emulated devices, and who watches over them."""

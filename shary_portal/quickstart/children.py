@@ -79,15 +79,18 @@ def start_child(
         env=None if env is None else dict(env),
         cwd=cwd,
         start_new_session=True,
-        preexec_fn=child_setup(run_as=run_as, ends_with_us=ends_with_us),  # noqa: PLW1509
+        preexec_fn=child_setup(run_as=run_as, ends_with_us=ends_with_us),
     )
 
 
 def child_setup(
-    *, run_as: Identity | None = None, ends_with_us: signal.Signals | None = None
+    *,
+    run_as: Identity | None = None,
+    ends_with_us: signal.Signals | None = None,
+    parent: int | None = None,
 ) -> Callable[[], None]:
-    """Return what a child does between fork and exec."""
-    parent = os.getpid()
+    """Return what a child does between fork and exec. “Us” is the parent, this process unless named."""
+    parent = os.getpid() if parent is None else parent
 
     def prepare() -> None:
         if run_as is not None:

@@ -112,11 +112,7 @@ class EmbeddedPostgres:
         deadline = time.monotonic() + timeout_s
         while True:
             try:
-                with psycopg.connect(self.url("postgres"), autocommit=True, connect_timeout=5) as connection:
-                    known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
-                    if known.fetchone() is None:
-                        connection.execute(f"CREATE DATABASE {DATABASE}")
-                return
+                self._make_database()
             except psycopg.OperationalError as error:
                 ended = self._child is not None and self._child.poll() is not None
                 if ended or time.monotonic() > deadline:
@@ -125,6 +121,10 @@ class EmbeddedPostgres:
                         f"{_tail(self.log)}Its log is {self.log}. "
                         "DATABASE_URL points SHARY at a PostgreSQL of your own instead."
                     ) from error
+                if self._child is None and self.pid is None:
+                    self.begin()  # the one that we took over was just ending
+            else:
+                return
             time.sleep(0.02)
 
     def stop(self) -> None:
@@ -138,6 +138,12 @@ class EmbeddedPostgres:
         self._sweep()
         if self.socket_folder.parent != self.folder and self.socket_folder.exists():
             self.socket_folder.rmdir()
+
+    def _make_database(self) -> None:
+        with psycopg.connect(self.url("postgres"), autocommit=True, connect_timeout=5) as connection:
+            known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
+            if known.fetchone() is None:
+                connection.execute(f"CREATE DATABASE {DATABASE}")
 
     def _make_folders(self, identity: Identity | None) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,6 @@ It keeps nothing on disk: the database is the truth, and every message can be se
 """
 
 import json
-import os
 import secrets
 import signal
 import subprocess
@@ -17,6 +16,7 @@ import redis
 
 from shary_portal.quickstart.children import CannotStart, end_process, is_running, start_child
 from shary_portal.quickstart.ports import free_port, is_free
+from shary_portal.quickstart.state import write_private
 
 DATABASES = 64
 
@@ -51,6 +51,7 @@ class EmbeddedValkey:
         """Set the start off without waiting. With `ends_with_us` the server stops when we are killed."""
         if self.pid is not None and self._answers():
             return
+        self.stop()  # one that runs but does not answer is of no use
         self.folder.mkdir(parents=True, exist_ok=True)
         note = self._read()
         password = note.get("password") or secrets.token_urlsafe(24)
@@ -58,7 +59,7 @@ class EmbeddedValkey:
         if not port or not is_free(port):
             port = free_port()
         # In a file rather than on the command line, where any user of the machine could read it.
-        _write_private(
+        write_private(
             self._configuration,
             f"bind 127.0.0.1\nport {port}\nrequirepass {password}\ndatabases {DATABASES}\n"
             'save ""\nappendonly no\ndaemonize no\nmaxmemory-policy noeviction\n',
@@ -70,7 +71,7 @@ class EmbeddedValkey:
                 cwd=self.folder,
                 output=log,
             )
-        _write_private(self._note, json.dumps({"pid": self._child.pid, "port": port, "password": password}))
+        write_private(self._note, json.dumps({"pid": self._child.pid, "port": port, "password": password}))
 
     def wait(self, *, timeout_s: float = 15) -> None:
         """Wait until the server answers."""
@@ -118,11 +119,3 @@ def program() -> Path:
         "This machine has no embedded Valkey (wheels exist for Linux and macOS, x86-64 and arm64). "
         "Set CELERY_BROKER_URL to a Valkey or Redis of your own."
     )
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write a file that only we can read, whole or not at all."""
-    part = path.with_name(f"{path.name}.part")
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-    part.replace(path)

@@ -10,6 +10,7 @@ DATABASES = {"default": database_from(env("DATABASE_URL", default="postgresql://
 DATABASES["default"]["CONN_MAX_AGE"] = 0
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STATIC_ROOT = None  # files are served from where they lie
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True
 SHARY_HUB_KEY = "nTkHEW3PUbzQ9cfUXUg1aYd9cMsR1gVSd6nKkDpPVyY="

@@ -1,0 +1,72 @@
+# Thin: each line calls what can be called without make, too.
+# PYTHON=python3.12 names another Python, PORT=9000 another port, ARGS=… goes to pytest.
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	if $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; \
+	then echo $$p; exit; fi; done)
+VENV := .venv/bin
+PORT ?=
+ARGS ?=
+export SHARY_PORT := $(PORT)
+
+.DEFAULT_GOAL := help
+.PHONY: help run stop status reset test test-all check fix bench migration lock environment environment-dev
+
+help: ## Show what there is
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+run: environment ## Start the whole portal on this machine; Ctrl-C stops it
+	@exec $(VENV)/python -m shary_portal.quickstart run --with-parent
+
+stop: environment ## Stop the portal that runs elsewhere
+	@$(VENV)/python -m shary_portal.quickstart stop
+
+status: environment ## Say whether the portal runs, and where
+	@$(VENV)/python -m shary_portal.quickstart status
+
+reset: environment ## Forget everything that `make run` keeps in var/
+	@$(VENV)/python -m shary_portal.quickstart reset
+
+test: environment-dev ## Run the tests
+	@$(VENV)/python -m pytest -n auto -m "not slow" $(ARGS)
+
+test-all: environment-dev ## Run the tests, the slow ones too
+	@$(VENV)/python -m pytest -n auto $(ARGS)
+
+check: environment-dev ## Format, lint, types, import contracts, migrations
+	$(VENV)/ruff check
+	$(VENV)/ruff format --check
+	$(VENV)/mypy .
+	$(VENV)/lint-imports
+	$(VENV)/python -W ignore manage.py makemigrations --check --dry-run
+	$(VENV)/python manage.py check
+
+fix: environment-dev ## Mend format and what ruff can mend
+	$(VENV)/ruff check --fix
+	$(VENV)/ruff format
+
+bench: environment-dev ## Measure, each against its floor
+	@$(VENV)/python -m bench $(ARGS)
+
+migration: environment-dev ## Write a migration: make migration name=what_it_does [app=reservations]
+	@test -n "$(name)" || { echo "Name it: make migration name=what_it_does"; exit 1; }
+	$(VENV)/python manage.py makemigrations --name $(name) $(app)
+
+lock: ## Remake the lock files from requirements*.txt (needs uv)
+	@command -v uv >/dev/null || { echo "uv is missing: pip install uv"; exit 1; }
+	for name in requirements requirements-dev; do \
+	uv pip compile --quiet --no-emit-index-url --no-header --generate-hashes --python-version 3.11 \
+	--universal $$name.txt --output-file $$name.lock || exit 1; done
+
+environment:
+	@$(require-python)
+	@$(PYTHON) shary_portal/quickstart/environment.py requirements.lock
+
+environment-dev:
+	@$(require-python)
+	@$(PYTHON) shary_portal/quickstart/environment.py requirements-dev.lock
+
+define require-python
+test -n "$(PYTHON)" || { echo "SHARY needs Python 3.11, 3.12 or 3.13, and none was found." \
+"If one has another name: make run PYTHON=/path/to/python3.12"; exit 1; }
+endef

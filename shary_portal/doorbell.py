@@ -1,0 +1,41 @@
+"""Beat that does not ring twice while nobody has opened."""
+
+import logging
+from typing import Any
+
+from celery.beat import ScheduleEntry, Scheduler
+from kombu.exceptions import OperationalError
+
+logger = logging.getLogger(__name__)
+
+# Two kinds of ring, and one of each that came while the first was being answered.
+MOST_WAITING = 4
+
+
+class Doorbell(Scheduler):  # type: ignore[misc]
+    """Ring unless rings wait already: a worker that comes back finds a few, not a day of them.
+
+    `expires` alone would not do: the broker keeps expired messages until a worker takes them.
+    Nothing is kept between starts, since what is due stands in the database.
+    """
+
+    def apply_async(
+        self, entry: ScheduleEntry, producer: Any = None, advance: bool = True, **options: Any
+    ) -> Any:
+        queue = entry.options.get("queue")
+        if queue and self.waiting_in(queue) >= MOST_WAITING:
+            if advance:
+                self.reserve(entry)
+            return None
+        return super().apply_async(entry, producer=producer, advance=advance, **options)
+
+    def waiting_in(self, queue: str) -> int:
+        """Return how many messages wait in a queue; none where the broker does not know it yet."""
+        channel = self.connection.default_channel
+        try:
+            return int(channel.queue_declare(queue=queue, passive=True).message_count)
+        except channel.connection.client.channel_errors:
+            return 0
+        except (OSError, OperationalError) as error:
+            logger.warning("The broker does not answer: %s", error)
+            return 0

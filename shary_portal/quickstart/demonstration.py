@@ -1,0 +1,111 @@
+"""Loads the demonstration federation into the portal's database."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from django.db import transaction
+
+from accounts.models import Membership, Organisation, Project, User
+from adapters.catalogue import CATALOGUE
+from resources.models import Operatorship, Resource, Site
+from shary_portal.quickstart import federation
+
+
+def is_loaded() -> bool:
+    """Tell whether the demonstration was loaded before."""
+    return Site.objects.filter(slug__in=[site.slug for site in federation.SITES]).exists()
+
+
+@transaction.atomic
+def load(*, inventory: Mapping[str, Any], password: str) -> None:
+    """Make organisations, people, projects, sites and devices."""
+    organisations = {
+        entry.slug: Organisation.objects.get_or_create(slug=entry.slug, defaults={"name": entry.name})[0]
+        for entry in federation.ORGANISATIONS
+    }
+    projects = {
+        entry.slug: Project.objects.create(
+            slug=entry.slug, name=entry.name, organisation=organisations[entry.organisation]
+        )
+        for entry in federation.PROJECTS
+    }
+    sites = {
+        entry.slug: Site.objects.create(
+            slug=entry.slug,
+            name=entry.name,
+            organisation=organisations[entry.organisation],
+            time_zone=entry.time_zone,
+            latitude=entry.latitude,
+            longitude=entry.longitude,
+            contact_email=f"testbed@{entry.slug}.example",
+            approval=Site.Approval.OPERATOR if entry.by_operator else Site.Approval.AUTOMATIC,
+            public_key=inventory["public_keys"][entry.slug],
+        )
+        for entry in federation.SITES
+    }
+    for person in federation.PEOPLE:
+        user = _make_user(person, organisations[person.organisation], password)
+        for slug in (*person.leads, *person.projects):
+            role = Membership.Role.LEADER if slug in person.leads else Membership.Role.MEMBER
+            Membership.objects.create(project=projects[slug], user=user, role=role)
+        for slug in person.operates:
+            Operatorship.objects.create(site=sites[slug], user=user)
+    for device in inventory["devices"]:
+        _make_device(device, site=sites[device["site"]], parent=None)
+
+
+@transaction.atomic
+def update_addresses(*, inventory: Mapping[str, Any]) -> None:
+    """Tell the portal where the emulated devices listen now, and with which keys their sites sign."""
+    for slug, key in inventory["public_keys"].items():
+        Site.objects.filter(slug=slug).exclude(public_key=key).update(public_key=key)
+    for device in inventory["devices"]:
+        resource = Resource.objects.filter(site__slug=device["site"], name=device["name"]).first()
+        if resource is None:  # an operator removed it
+            continue
+        settings = resource.settings | device["settings"]
+        if settings != resource.settings:
+            resource.settings = settings
+            resource.save(update_fields=["settings"])
+
+
+def set_password(password: str) -> None:
+    """Give the demonstration's people the password that the quickstart prints."""
+    for user in User.objects.filter(email__in=[person.email for person in federation.PEOPLE]):
+        if not user.check_password(password):
+            user.set_password(password)
+            user.save(update_fields=["password"])
+
+
+def _make_user(person: federation.Person, organisation: Organisation, password: str) -> User:
+    user = User.objects.create_user(
+        username=person.email.partition("@")[0],
+        email=person.email,
+        password=password,
+        first_name=person.first_name,
+        last_name=person.last_name,
+        home_organisation=organisation,
+        time_zone=person.time_zone,
+        is_staff=person.is_manager,
+        is_superuser=person.is_manager,
+    )
+    EmailAddress.objects.create(user=user, email=person.email, verified=True, primary=True)
+    return user
+
+
+def _make_device(device: Mapping[str, Any], *, site: Site, parent: Resource | None) -> None:
+    description = CATALOGUE[device["adapter"]]
+    resource = Resource.objects.create(
+        site=site,
+        parent=parent,
+        name=device["name"],
+        kind=device["kind"],
+        adapter=device["adapter"],
+        attributes=device["attributes"],
+        settings=device["settings"],
+        preparation_s=int(description.preparation.total_seconds()),
+        cleanup_s=int(description.cleanup.total_seconds()),
+    )
+    for part in device["parts"]:
+        _make_device(part, site=site, parent=resource)

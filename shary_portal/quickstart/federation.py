@@ -1,0 +1,195 @@
+"""The demonstration federation: who is in it and what they share. All of it is invented."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+EmulatorKind = Literal["p4runtime", "redfish", "lxd"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Organisation:
+    """An institution."""
+
+    slug: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Somebody who signs in."""
+
+    email: str
+    first_name: str
+    last_name: str
+    organisation: str
+    says: str
+    """What the account is for, for the box that `make run` prints."""
+    time_zone: str = ""
+    operates: tuple[str, ...] = ()
+    projects: tuple[str, ...] = ()
+    leads: tuple[str, ...] = ()
+    is_manager: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """The group that a reservation is charged to."""
+
+    slug: str
+    name: str
+    organisation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emulator:
+    """A device that is a process on this machine."""
+
+    name: str
+    site: str
+    kind: EmulatorKind
+    gpus: tuple[tuple[str, str], ...] = ()
+    """PCI address and model of each card in the host."""
+    generation: int = 3
+    """Of a BlueField card."""
+    slices: tuple[tuple[str, str], ...] = ()
+    """MIG profile and name of the parts that each card is cut into."""
+    attributes: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def slug(self) -> str:
+        """A short name for files and log lines."""
+        return f"{self.site}-{self.name.lower().replace(' ', '-')}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One institution's part of the testbed."""
+
+    slug: str
+    name: str
+    organisation: str
+    time_zone: str
+    latitude: float
+    longitude: float
+    by_operator: bool = False
+
+
+ORGANISATIONS = (
+    Organisation(slug="uni-a", name="University A"),
+    Organisation(slug="uni-b", name="University B"),
+    Organisation(slug="roma", name="Roma Institute"),
+    Organisation(slug="torino", name="Torino Institute"),
+    Organisation(slug="osaka", name="Osaka Institute"),
+    Organisation(slug="federation", name="The Federation"),
+)
+SITES = (
+    Site(
+        slug="roma",
+        name="Roma",
+        organisation="roma",
+        time_zone="Europe/Rome",
+        latitude=41.9,
+        longitude=12.5,
+    ),
+    Site(
+        slug="torino",
+        name="Torino",
+        organisation="torino",
+        time_zone="Europe/Rome",
+        latitude=45.07,
+        longitude=7.69,
+    ),
+    Site(
+        slug="osaka",
+        name="Osaka",
+        organisation="osaka",
+        time_zone="Asia/Tokyo",
+        latitude=34.69,
+        longitude=135.5,
+        by_operator=True,
+    ),
+)
+PROJECTS = (
+    Project(slug="in-network-learning", name="In-network learning", organisation="uni-a"),
+    Project(slug="telemetry", name="Telemetry at line rate", organisation="uni-b"),
+)
+PEOPLE = (
+    Person(
+        email="researcher@uni-a.example",
+        first_name="Researcher",
+        last_name="A",
+        organisation="uni-a",
+        says="books devices for two projects",
+        projects=("telemetry",),
+        leads=("in-network-learning",),
+    ),
+    Person(
+        email="colleague@uni-b.example",
+        first_name="Colleague",
+        last_name="B",
+        organisation="uni-b",
+        says="shares a project with the researcher",
+        leads=("telemetry",),
+    ),
+    Person(
+        email="operator@roma.example",
+        first_name="Operator",
+        last_name="Roma",
+        organisation="roma",
+        says="runs the site Roma",
+        time_zone="Europe/Rome",
+        operates=("roma",),
+    ),
+    Person(
+        email="operator.torino@torino.example",
+        first_name="Operator",
+        last_name="Torino",
+        organisation="torino",
+        says="runs the site Torino",
+        time_zone="Europe/Rome",
+        operates=("torino",),
+    ),
+    Person(
+        email="operator.osaka@osaka.example",
+        first_name="Operator",
+        last_name="Osaka",
+        organisation="osaka",
+        says="runs the site Osaka, and approves what is booked there",
+        time_zone="Asia/Tokyo",
+        operates=("osaka",),
+    ),
+    Person(
+        email="manager@federation.example",
+        first_name="Manager",
+        last_name="F",
+        organisation="federation",
+        says="sees and may do everything",
+        is_manager=True,
+    ),
+)
+EMULATORS = (
+    Emulator(
+        name="Host L40S",
+        site="roma",
+        kind="lxd",
+        gpus=tuple((f"0000:{bus}:00.0", "L40S") for bus in ("17", "31", "ca", "e3")),
+    ),
+    Emulator(
+        name="Host A16",
+        site="roma",
+        kind="lxd",
+        gpus=tuple((f"0000:{bus}:00.0", "A16") for bus in ("41", "42", "43", "44")),
+    ),
+    Emulator(name="Tofino 1", site="torino", kind="p4runtime", attributes={"ports": 32}),
+    Emulator(name="Tofino 2", site="torino", kind="p4runtime", attributes={"ports": 32}),
+    Emulator(name="BlueField-3", site="torino", kind="redfish", generation=3),
+    Emulator(name="BlueField-2", site="torino", kind="redfish", generation=2),
+    Emulator(
+        name="Host H100",
+        site="osaka",
+        kind="lxd",
+        gpus=(("0000:1b:00.0", "H100"), ("0000:9b:00.0", "H100")),
+        slices=(("3g.40gb", "slice A"), ("3g.40gb", "slice B")),
+    ),
+    Emulator(name="Switch 1", site="osaka", kind="p4runtime", attributes={"ports": 16}),
+)

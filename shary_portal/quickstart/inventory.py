@@ -1,0 +1,81 @@
+"""The demonstration's devices as the portal lists them: wholes, and the parts they are cut into."""
+
+from typing import Any
+
+from shary_portal.quickstart.emulators import EmulatedDevices
+from shary_portal.quickstart.federation import Emulator
+
+MEMORY_GIB = {"L40S": 48, "A16": 16, "H100": 80}
+CARD_NAMES = {
+    "L40S": "NVIDIA L40S",
+    "A16": "NVIDIA A16",
+    "H100": "NVIDIA H100 80GB HBM3",
+}
+
+
+def inventory(devices: EmulatedDevices) -> list[dict[str, Any]]:
+    """Return every device with its settings as they are now, parts inside."""
+    return [_device(emulator, devices.settings_of(emulator)) for emulator in devices.emulators]
+
+
+def _device(emulator: Emulator, settings: dict[str, Any]) -> dict[str, Any]:
+    common = {"site": emulator.site, "name": emulator.name, "settings": settings, "parts": []}
+    match emulator.kind:
+        case "p4runtime":
+            return common | {
+                "kind": "p4_switch",
+                "adapter": "p4_switch",
+                "attributes": {
+                    "model": "BMv2 simple_switch_grpc (emulated)",
+                    "port_speed_gbps": 100,
+                    "p4runtime_version": "1.4.1",
+                    **emulator.attributes,
+                },
+            }
+        case "redfish":
+            return common | {
+                "kind": "smart_nic",
+                "adapter": "smart_nic_redfish",
+                "attributes": {
+                    "model": f"NVIDIA BlueField-{emulator.generation}",
+                    "ports": 2,
+                    "port_speed_gbps": 200 if emulator.generation == 3 else 100,
+                    "arm_cores": 16 if emulator.generation == 3 else 8,
+                },
+            }
+        case "lxd":
+            return common | {
+                "kind": "gpu",
+                "adapter": "gpu_lxd",
+                "attributes": _gpu(emulator.gpus[0][1], cards=len(emulator.gpus)),
+                "parts": [_card(emulator, number) for number in range(len(emulator.gpus))],
+            }
+
+
+def _card(emulator: Emulator, number: int) -> dict[str, Any]:
+    pci, model = emulator.gpus[number]
+    name = f"{model} {number + 1}"
+    return {
+        "name": name,
+        "kind": "gpu",
+        "adapter": "gpu_lxd",
+        "settings": {"pci": pci},
+        "attributes": {**_gpu(model, cards=1), "pci": pci},
+        "parts": [_slice(name, model, profile, label) for profile, label in emulator.slices],
+    }
+
+
+def _slice(card: str, model: str, profile: str, label: str) -> dict[str, Any]:
+    memory = float(profile.partition(".")[2].removesuffix("gb"))
+    return {
+        "name": f"{card} {label}",
+        "kind": "gpu",
+        "adapter": "gpu_lxd",
+        "settings": {},
+        "attributes": {"model": f"{CARD_NAMES[model]} MIG {profile}", "memory_gib": memory, "cards": 1},
+        "parts": [],
+    }
+
+
+def _gpu(model: str, *, cards: int) -> dict[str, Any]:
+    return {"model": CARD_NAMES[model], "memory_gib": MEMORY_GIB[model] * cards, "cards": cards}
