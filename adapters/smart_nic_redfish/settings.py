@@ -67,6 +67,11 @@ class Settings:
     host_privilege: Literal["Privileged", "Restricted"] = Field(
         default="Restricted", title="Privilege of the host between leases"
     )
+    bios: dict[str, bool | int | str] = Field(
+        default_factory=dict,
+        title="BIOS attributes between leases",
+        description="Those that a holder must not leave changed, such as EnableSMMU; others are not looked at.",
+    )
     asset_tag: Annotated[str, AfterValidator(_is_site_tag)] = Field(
         default="",
         title="Asset tag between leases",
