@@ -58,7 +58,7 @@ class Reservation(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["holder", "-starts_at"], name="reservation_by_holder"),
-            models.Index(fields=["project", "-starts_at"], name="reservation_by_project"),
+            models.Index(fields=["project", "ends_at"], name="reservation_by_project"),
         ]
 
     def __str__(self) -> str:

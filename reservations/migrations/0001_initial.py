@@ -195,7 +195,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='reservation',
-            index=models.Index(fields=['project', '-starts_at'], name='reservation_by_project'),
+            index=models.Index(fields=['project', 'ends_at'], name='reservation_by_project'),
         ),
         migrations.AddConstraint(
             model_name='reservation',

@@ -1,0 +1,32 @@
+"""The times and sizes that the engine works with, in one place."""
+
+from datetime import timedelta
+
+SHORTEST_LEASE = timedelta(minutes=5)
+LONGEST_LEASE = timedelta(days=366)
+"""No site can allow longer; a typing error in a year is refused here."""
+
+NOW_TOLERANCE = timedelta(minutes=2)
+"""A start this far in the past still means “now”: people read before they click."""
+
+MOST_RESOURCES = 64
+"""Leases in one reservation."""
+
+SEARCH_AHEAD = timedelta(days=14)
+"""How far the nearest windows are looked for when the asked one is taken."""
+
+UNHEALTHY_MATTERS_WITHIN = timedelta(hours=1)
+"""An unhealthy device is refused for starts this near; later ones may find it mended."""
+
+TICK_BATCH = 200
+ORDERS_PER_MESSAGE = 50
+RESEND_AFTER = timedelta(seconds=10)
+"""An order that was not answered is sent again after this, then after twice this, and so on."""
+RESEND_AT_MOST_EVERY = timedelta(minutes=1)
+BLOCKED_LOOK_AGAIN = timedelta(seconds=1)
+RELEASE_PATIENCE = timedelta(minutes=2)
+"""How long beyond twice its clean-up time a release may take before the device is quarantined."""
+RELEASE_RETRY_EVERY = timedelta(minutes=5)
+WATCH_EVERY = timedelta(seconds=60)
+KEEP_IDEMPOTENCY_KEYS = timedelta(days=30)
+KEEP_SENT = timedelta(days=7)

@@ -1,0 +1,1 @@
+"""The questions: each answers one and changes nothing."""

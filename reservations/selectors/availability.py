@@ -1,0 +1,152 @@
+"""What is free, what is taken, and until when."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Max, Q
+
+from resources.models import Cover, Resource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which resources would do. An empty field means any."""
+
+    kind: str = ""
+    model: str = ""
+    site: str = ""
+    minimum: Mapping[str, float] | None = None
+    """Least values of numeric attributes: `{"memory_gib": 40}`."""
+
+
+def bookable_resources(wanted: Wanted) -> Any:
+    """Return the resources in service that would do, whoever has them."""
+    found = Resource.objects.filter(in_service=True, quarantined_at__isnull=True)
+    if wanted.kind:
+        found = found.filter(kind=wanted.kind)
+    if wanted.model:
+        found = found.filter(model__iexact=wanted.model)
+    if wanted.site:
+        found = found.filter(site__slug=wanted.site)
+    for name, least in (wanted.minimum or {}).items():
+        found = found.filter(**{f"attributes__{name}__gte": least})
+    return found
+
+
+# The busy ones are fetched through the index on (kind, occupies), once, and then taken away.
+# Asking for each resource on its own would probe the calendar as often as there are resources.
+_FREE = """
+WITH busy AS MATERIALIZED (
+    SELECT e.resource_id, e.occupies FROM reservations_calendarentry e
+    WHERE e.holding AND e.kind = %(kind)s AND e.occupies && tstzrange(
+        %(starts_at)s - (SELECT max(preparation_s) FROM resources_resource WHERE kind = %(kind)s)
+            * interval '1 second',
+        %(ends_at)s + (SELECT max(cleanup_s) FROM resources_resource WHERE kind = %(kind)s)
+            * interval '1 second')
+)
+SELECT r.id FROM resources_resource r JOIN resources_site s ON s.id = r.site_id
+WHERE r.kind = %(kind)s AND r.in_service AND r.quarantined_at IS NULL
+  AND (r.health <> 'unhealthy' OR NOT %(health_matters)s)
+  AND (%(model)s = '' OR lower(r.model) = lower(%(model)s)) AND (%(site)s = '' OR s.slug = %(site)s)
+  AND (s.longest_lease IS NULL OR s.longest_lease >= %(ends_at)s - %(starts_at)s)
+  AND NOT EXISTS (
+    SELECT 1 FROM busy WHERE busy.resource_id = r.id AND busy.occupies && tstzrange(
+        %(starts_at)s - r.preparation_s * interval '1 second',
+        %(ends_at)s + r.cleanup_s * interval '1 second'))
+ORDER BY r.site_id, r.name LIMIT %(limit)s
+"""
+
+
+def free_resource_ids(
+    wanted: Wanted,
+    *,
+    starts_at: datetime,
+    ends_at: datetime,
+    limit: int = 100,
+    health_matters: bool = False,
+) -> list[UUID]:
+    """Return the resources of a kind that are free for the whole window, in one statement.
+
+    Free includes the time to prepare before and to clean after. A whole of which a part is
+    taken is not free. `wanted.kind` must be given; least values are for the caller to filter.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _FREE,
+            {
+                "kind": wanted.kind,
+                "model": wanted.model,
+                "site": wanted.site,
+                "starts_at": starts_at,
+                "ends_at": ends_at,
+                "limit": limit,
+                "health_matters": health_matters,
+            },
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Busy:
+    """A time in which a resource cannot be occupied."""
+
+    resource_id: UUID
+    starts_at: datetime
+    ends_at: datetime
+    is_maintenance: bool
+
+
+_BUSY = """
+SELECT e.resource_id, lower(e.occupies), upper(e.occupies), e.maintenance_id IS NOT NULL
+FROM reservations_calendarentry e
+WHERE e.holding AND e.resource_id = ANY(%(resources)s) AND e.occupies && tstzrange(%(earliest)s, %(latest)s)
+  AND (e.lease_id IS NULL OR e.lease_id <> ALL(%(ignoring)s))
+ORDER BY lower(e.occupies)
+"""
+
+
+def busy_times(
+    resource_ids: Collection[UUID],
+    *,
+    earliest: datetime,
+    latest: datetime,
+    ignoring: Sequence[UUID] = (),
+) -> list[Busy]:
+    """Return when the resources are occupied, earliest first, leaving out some leases."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _BUSY,
+            {
+                "resources": list(resource_ids),
+                "earliest": earliest,
+                "latest": latest,
+                "ignoring": list(ignoring),
+            },
+        )
+        return [
+            Busy(resource_id=row[0], starts_at=row[1], ends_at=row[2], is_maintenance=row[3])
+            for row in cursor.fetchall()
+        ]
+
+
+def relatives(resource_ids: Collection[UUID]) -> dict[UUID, set[UUID]]:
+    """Return for each resource those that cannot be had together with it: itself, its parts, its wholes."""
+    found: dict[UUID, set[UUID]] = defaultdict(set)
+    pairs = Cover.objects.filter(Q(whole__in=resource_ids) | Q(part__in=resource_ids)).values_list(
+        "whole_id", "part_id"
+    )
+    for whole, part in pairs:
+        found[whole].add(part)
+        found[part].add(whole)
+    return found
+
+
+def widest_margins(kind: str) -> tuple[int, int]:
+    """Return the longest preparation and clean-up of a kind, in seconds."""
+    widest = Resource.objects.filter(kind=kind).aggregate(Max("preparation_s"), Max("cleanup_s"))
+    return widest["preparation_s__max"] or 0, widest["cleanup_s__max"] or 0

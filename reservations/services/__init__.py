@@ -1,0 +1,1 @@
+"""The verbs: the only writers. All doors call the same ones."""

@@ -1,0 +1,201 @@
+"""Changing a reservation after it was made: extend, shorten, move, end, cancel."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import IntegrityError, OperationalError, transaction
+from django.db.models import F
+
+from accounts.models import User
+from reservations.errors import CannotBook, IllegalMove, Invalid, NotAllowed, NotFound
+from reservations.models import Lease, Reservation
+from reservations.selectors.visibility import may_change, may_end, visible_reservations
+from reservations.services.asks import Ask
+from reservations.services.booking import locked_resources, standing_refusal
+from reservations.services.choosing import cannot_book
+from reservations.services.cleaning import begin_release
+from reservations.services.engine.doorbell import ring_after_commit
+from reservations.services.engine.orders import write_orders
+from reservations.services.gate import move
+from reservations.services.limits import limit_refusals
+from reservations.services.races import is_lost_race
+from reservations.services.windows import BookedWindow, check_length, checked_window
+from reservations.states import HOLDING, Status
+from reservations.words import zone_of
+
+NOT_STARTED = (Status.REQUESTED, Status.SCHEDULED)
+UNDER_WAY = (Status.PROVISIONING, Status.ACTIVE)
+
+
+def extend(*, reservation_id: UUID, ends_at: datetime, actor: User, now: datetime) -> Reservation:
+    """Push the end back, checked like a new booking; all leases of the reservation, or none."""
+    reservation, leases = _to_change(reservation_id, actor, may_change, "extend")
+    window = _new_end(reservation, ends_at, now)
+    if ends_at <= reservation.ends_at:
+        raise Invalid({"ends_at": ["This is not later than the present end; shorten it instead."]})
+    return _reschedule(reservation, leases, window, actor, now)
+
+
+def shorten(*, reservation_id: UUID, ends_at: datetime, actor: User, now: datetime) -> Reservation:
+    """Bring the end forward; what is given back can be booked by others at once."""
+    reservation, leases = _to_change(reservation_id, actor, may_change, "shorten")
+    window = _new_end(reservation, ends_at, now)
+    if ends_at >= reservation.ends_at:
+        raise Invalid({"ends_at": ["This is not earlier than the present end; extend it instead."]})
+    return _reschedule(reservation, leases, window, actor, now)
+
+
+def move_window(
+    *, reservation_id: UUID, starts_at: datetime, ends_at: datetime, actor: User, now: datetime
+) -> Reservation:
+    """Move a reservation of which nothing has started to another window, checked like a new booking."""
+    reservation, leases = _to_change(reservation_id, actor, may_change, "move")
+    if any(lease.status not in NOT_STARTED for lease in leases):
+        raise IllegalMove("It has started; its end can be changed, its start cannot.")
+    window = checked_window(starts_at, ends_at, now=now)
+    return _reschedule(reservation, leases, window, actor, now)
+
+
+def end_now(*, reservation_id: UUID, actor: User, now: datetime) -> Reservation:
+    """Bring the end to now; the devices are closed, cleaned and given back."""
+    reservation, leases = _to_change(reservation_id, actor, may_end, "end")
+    if all(lease.status in NOT_STARTED for lease in leases):
+        raise IllegalMove("It has not started; cancel it instead.")
+    return _give_back(reservation, leases, actor, now, reason="Ended early")
+
+
+def cancel(*, reservation_id: UUID, actor: User, now: datetime) -> Reservation:
+    """Give the reservation up, whatever state it is in. Always legal; a second time changes nothing."""
+    reservation, leases = _to_change(reservation_id, actor, may_end, "cancel", may_be_over=True)
+    return _give_back(reservation, leases, actor, now, reason="Cancelled")
+
+
+def _to_change(
+    reservation_id: UUID,
+    actor: User,
+    may: Callable[[User, Reservation], bool],
+    verb: str,
+    *,
+    may_be_over: bool = False,
+) -> tuple[Reservation, list[Lease]]:
+    reservation = (
+        visible_reservations(actor).select_related("project", "holder").filter(pk=reservation_id).first()
+    )
+    if reservation is None:
+        raise NotFound("There is no such reservation, or it is not yours to see.")
+    if not may(actor, reservation):
+        raise NotAllowed(f"Only its holder and the leaders of {reservation.project} can {verb} it.")
+    leases = [
+        lease
+        for lease in reservation.leases.select_related("resource__site").order_by("pk")
+        if lease.status in HOLDING
+    ]
+    if not leases and not may_be_over:
+        raise IllegalMove("It is over; book anew.")
+    return reservation, leases
+
+
+def _new_end(reservation: Reservation, ends_at: datetime, now: datetime) -> BookedWindow:
+    if ends_at.tzinfo is None:
+        raise Invalid({"ends_at": ["Give the time with its zone, such as 2030-01-31T14:00:00+01:00."]})
+    if ends_at <= now:
+        raise Invalid({"ends_at": ["The end is in the past; end it now instead."]})
+    check_length(reservation.starts_at, ends_at)
+    return BookedWindow(reservation.starts_at, ends_at)
+
+
+def _reschedule(
+    reservation: Reservation, leases: Sequence[Lease], window: BookedWindow, actor: User, now: datetime
+) -> Reservation:
+    zone = zone_of(actor)
+    try:
+        with transaction.atomic():
+            resources = locked_resources([lease.resource_id for lease in leases])
+            leases = list(
+                Lease.objects.select_related("resource__site")
+                .select_for_update(of=("self",), no_key=True)
+                .filter(pk__in=[lease.pk for lease in leases], status__in=[*NOT_STARTED, *UNDER_WAY])
+                .order_by("pk")
+            )
+            if not leases:
+                raise IllegalMove("Its devices are being given back already; book anew.")
+            longer = window.ends_at > reservation.ends_at or window.starts_at < reservation.starts_at
+            refusals = [
+                refusal
+                for place, lease in enumerate(leases)
+                if longer
+                and lease.status in NOT_STARTED
+                and (refusal := standing_refusal(place, resources[lease.resource_id], window, now=now))
+            ]
+            if longer or window.starts_at != reservation.starts_at:
+                refusals += limit_refusals(
+                    project=reservation.project,
+                    sites=[lease.resource.site for lease in leases],
+                    window=window,
+                    now=now,
+                    zone=zone,
+                    ignoring=[reservation.pk],
+                )
+            if refusals:
+                raise CannotBook(tuple(refusals))
+            _write_window(reservation, leases, window, now)
+    except (IntegrityError, OperationalError) as error:
+        if not is_lost_race(error):
+            raise
+        asks = [Ask(resource=lease.resource_id) for lease in leases]
+        refusal = cannot_book(asks, window, now=now, zone=zone, ignoring=[lease.pk for lease in leases])
+        raise refusal from error
+    return reservation
+
+
+def _write_window(
+    reservation: Reservation, leases: Sequence[Lease], window: BookedWindow, now: datetime
+) -> None:
+    reservation.starts_at, reservation.ends_at = window.starts_at, window.ends_at
+    reservation.save(update_fields=["starts_at", "ends_at"])
+    ids = [lease.pk for lease in leases]
+    mine = Lease.objects.filter(pk__in=ids)
+    mine.filter(status=Status.REQUESTED).update(
+        starts_at=window.starts_at, ends_at=window.ends_at, next_action_at=window.starts_at
+    )
+    mine.filter(status=Status.SCHEDULED).update(
+        starts_at=window.starts_at,
+        ends_at=window.ends_at,
+        next_action_at=window.starts_at - F("preparation_s") * timedelta(seconds=1),
+    )
+    mine.filter(status=Status.PROVISIONING).update(ends_at=window.ends_at, revision=F("revision") + 1)
+    mine.filter(status=Status.ACTIVE).update(
+        ends_at=window.ends_at, next_action_at=window.ends_at, revision=F("revision") + 1
+    )
+    told = [lease for lease in leases if lease.status in UNDER_WAY]
+    if told:
+        write_orders(told, verb="hold")
+    if window.starts_at <= now:
+        ring_after_commit()
+
+
+def _give_back(
+    reservation: Reservation, leases: Sequence[Lease], actor: User, now: datetime, *, reason: str
+) -> Reservation:
+    by = f"{reason} by {actor.username}"
+    with transaction.atomic():
+        locked = list(
+            Lease.objects.select_related("resource__site")
+            .select_for_update(of=("self",), no_key=True)
+            .filter(pk__in=[lease.pk for lease in leases])
+            .order_by("pk")
+        )
+        for lease in locked:
+            status = Status(lease.status)
+            if status in NOT_STARTED:
+                move(lease_id=lease.pk, source=status, to=Status.CANCELLED, now=now, actor=actor, reason=by)
+            elif status in UNDER_WAY:
+                # Ending early is no move of its own: the end comes to now, and what is over is released.
+                if lease.starts_at < now < lease.ends_at:
+                    Lease.objects.filter(pk=lease.pk).update(ends_at=now)
+                begin_release([lease], source=status, reason=by, now=now, actor=actor)
+        if reservation.starts_at < now < reservation.ends_at:
+            reservation.ends_at = now
+            reservation.save(update_fields=["ends_at"])
+    return reservation

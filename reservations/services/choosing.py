@@ -1,0 +1,232 @@
+"""Which resources meet an ask, and when: the calendar, handed to `scheduling` and back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from reservations.errors import CannotBook, Window, WishRefusal
+from reservations.policy import SEARCH_AHEAD
+from reservations.selectors.availability import Busy, Wanted, bookable_resources, busy_times, relatives
+from reservations.services.asks import Ask
+from reservations.services.windows import BookedWindow
+from reservations.words import say_moment
+from resources.models import Resource
+from scheduling.asks import Ask as Wish
+from scheduling.asks import Candidate, merged
+from scheduling.intervals import can_carry
+from scheduling.matching import choose
+from scheduling.refusals import Shortfall, explain
+from scheduling.windows import Slot, free_windows, nearest_windows
+
+NEAREST_SHOWN = 3
+
+
+@dataclass(slots=True)
+class Pool:
+    """All resources that could meet some line of the asks, and when they are occupied."""
+
+    asks: Sequence[Ask]
+    resources: dict[str, Resource]
+    busy: list[Busy]
+    candidates: list[Candidate]
+    taken: dict[str, list[tuple[int, int]]]
+
+    @property
+    def wishes(self) -> list[Wish]:
+        """The asks in the words of `scheduling`."""
+        return [_wish(ask) for ask in self.asks]
+
+    def choose(self, window: BookedWindow) -> list[list[Resource]] | None:
+        """Return the resources for each line of the asks, or None if they cannot be met in this window."""
+        starts, ends = _seconds(window.starts_at), _seconds(window.ends_at)
+        free = [
+            candidate
+            for candidate in self.candidates
+            if can_carry(candidate, self.taken, starts_at=starts, ends_at=ends)
+        ]
+        picks = choose(self.wishes, free)
+        return None if picks is None else [[self.resources[key] for key in line] for line in picks]
+
+    def windows(self, window: BookedWindow, *, now: datetime, latest: datetime) -> tuple[Window, ...]:
+        """Return the windows of the same length, nearest to the one asked for, that would work."""
+        slots = nearest_windows(
+            self.wishes,
+            self.candidates,
+            self.taken,
+            duration_s=int(window.length.total_seconds()),
+            wanted_at=_seconds(window.starts_at),
+            earliest=_seconds(now),
+            latest=_seconds(latest),
+        )
+        return _windows(slots)
+
+    def first_windows(
+        self, *, duration: timedelta, earliest: datetime, latest: datetime, limit: int
+    ) -> tuple[Window, ...]:
+        """Return the earliest windows of a length that would work."""
+        slots = free_windows(
+            self.wishes,
+            self.candidates,
+            self.taken,
+            duration_s=int(duration.total_seconds()),
+            earliest=_seconds(earliest),
+            latest=_seconds(latest),
+            limit=limit,
+        )
+        return _windows(slots)
+
+    def refusals(self, window: BookedWindow, *, zone: str) -> list[WishRefusal]:
+        """Return why the asks cannot be met in this window; empty when nothing stands against them."""
+        shortfalls = explain(
+            self.wishes,
+            self.candidates,
+            self.taken,
+            starts_at=_seconds(window.starts_at),
+            ends_at=_seconds(window.ends_at),
+        )
+        return [self._refusal(shortfall, window, zone) for shortfall in shortfalls]
+
+    def _refusal(self, shortfall: Shortfall, window: BookedWindow, zone: str) -> WishRefusal:
+        ask = self.asks[shortfall.ask]
+        until = None if shortfall.until is None else datetime.fromtimestamp(shortfall.until, UTC)
+        when = f" until {say_moment(until, zone)}" if until else ""
+        resource = self.resources.get(shortfall.named or "")
+        if resource is not None:
+            maintained = any(
+                busy.is_maintenance
+                and busy.resource_id == resource.pk
+                and busy.starts_at < window.ends_at + timedelta(seconds=resource.cleanup_s)
+                and busy.ends_at > window.starts_at - timedelta(seconds=resource.preparation_s)
+                for busy in self.busy
+            )
+            verb = "is in maintenance" if maintained else "is taken"
+            return WishRefusal(
+                wish=shortfall.ask,
+                reason="maintenance" if maintained else "taken",
+                message=(
+                    f"{resource} can never be had together with the rest of this ask."
+                    if shortfall.never
+                    else f"{resource} {verb}{when}; choose another time or another device."
+                ),
+                resource=resource.pk,
+                resource_name=str(resource),
+                never=shortfall.never,
+                until=until,
+            )
+        what = " ".join(word for word in (ask.model, ask.kind.replace("_", " ")) if word)
+        where = f" at {ask.site}" if ask.site else ""
+        there_are = f"there are {shortfall.found}{where}" if shortfall.found else f"there is none{where}"
+        if shortfall.never:
+            message = f"{shortfall.wanted} × {what} can never be had: {there_are}. Ask for fewer or for others."
+        else:
+            message = f"{shortfall.wanted} × {what} cannot be had then: {shortfall.found} free{where}"
+            message += f", enough again{when.replace(' until', ' at')}." if until else "."
+        return WishRefusal(
+            wish=shortfall.ask, reason="not_enough", message=message, never=shortfall.never, until=until
+        )
+
+
+def pool_for(
+    asks: Sequence[Ask],
+    *,
+    earliest: datetime,
+    latest: datetime,
+    ignoring: Sequence[UUID] = (),
+) -> Pool:
+    """Return what could meet the asks, and when it is occupied between two moments.
+
+    `ignoring` are leases that do not count, because they are the ones being changed.
+    """
+    found: dict[UUID, Resource] = {}
+    named = [ask.resource for ask in asks if ask.resource is not None]
+    bookable = Resource.objects.select_related("site")
+    for resource in bookable.filter(pk__in=named, in_service=True, quarantined_at__isnull=True):
+        found[resource.pk] = resource
+    for wanted in {_sort_of(ask): _wanted(ask) for ask in asks if not ask.is_named}.values():
+        for resource in bookable_resources(wanted).select_related("site"):
+            found[resource.pk] = resource
+    kin = relatives(found)
+    busy = busy_times(found, earliest=earliest, latest=latest, ignoring=ignoring)
+    taken: dict[str, list[tuple[int, int]]] = {}
+    for entry in busy:
+        taken.setdefault(str(entry.resource_id), []).append(
+            (_seconds(entry.starts_at), -(-int(entry.ends_at.timestamp() * 1000) // 1000))
+        )
+    taken = {key: merged(intervals) for key, intervals in taken.items()}
+    candidates = [
+        Candidate(
+            id=str(key),
+            site=resource.site.slug,
+            kind=resource.kind,
+            model=resource.model,
+            preparation_s=resource.preparation_s,
+            cleanup_s=resource.cleanup_s,
+            attributes=resource.attributes,
+            excludes=frozenset(str(other) for other in kin[key]),
+        )
+        for key, resource in found.items()
+    ]
+    resources = {str(key): resource for key, resource in found.items()}
+    return Pool(asks=asks, resources=resources, busy=busy, candidates=candidates, taken=taken)
+
+
+def cannot_book(
+    asks: Sequence[Ask],
+    window: BookedWindow,
+    *,
+    now: datetime,
+    zone: str,
+    ignoring: Sequence[UUID] = (),
+) -> CannotBook:
+    """Return the refusal of a window that is taken: why, until when, and what would work."""
+    latest = max(window.starts_at, now) + max(SEARCH_AHEAD, 2 * window.length)
+    pool = pool_for(asks, earliest=now, latest=latest, ignoring=ignoring)
+    refusals = pool.refusals(window, zone=zone)
+    if not refusals:
+        # It was free again when we looked: the other booking was given up in between.
+        refusals = [
+            WishRefusal(
+                wish=None,
+                reason="taken",
+                message="Somebody else was booking this at the same moment; try again.",
+            )
+        ]
+    never = any(refusal.never for refusal in refusals)
+    alternatives = () if never else pool.windows(window, now=now, latest=latest)[:NEAREST_SHOWN]
+    return CannotBook(tuple(refusals), alternatives)
+
+
+def _wish(ask: Ask) -> Wish:
+    return Wish(
+        count=ask.count,
+        named=None if ask.resource is None else str(ask.resource),
+        kind=ask.kind or None,
+        model=ask.model or None,
+        site=ask.site or None,
+        same_site_as=ask.same_site_as,
+        minimum=ask.minimum,
+    )
+
+
+def _wanted(ask: Ask) -> Wanted:
+    return Wanted(kind=ask.kind, model=ask.model, site=ask.site, minimum=ask.minimum)
+
+
+def _sort_of(ask: Ask) -> tuple[object, ...]:
+    return ask.kind, ask.model, ask.site, tuple(sorted(ask.minimum.items()))
+
+
+def _seconds(moment: datetime) -> int:
+    return int(moment.timestamp())
+
+
+def _windows(slots: Sequence[Slot]) -> tuple[Window, ...]:
+    return tuple(
+        Window(
+            starts_at=datetime.fromtimestamp(slot.starts_at, UTC),
+            ends_at=datetime.fromtimestamp(slot.ends_at, UTC),
+            resources=tuple(UUID(key) for line in slot.picks for key in line),
+        )
+        for slot in slots
+    )

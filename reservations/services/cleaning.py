@@ -1,0 +1,212 @@
+"""Taking a device back: release, proof, quarantine, and what an operator can do about it."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import F
+
+from accounts.models import User
+from adapters.contract import Check, CleanProof
+from reservations.errors import IllegalMove, NotAllowed
+from reservations.models import CalendarEntry, Lease, Proof
+from reservations.policy import RELEASE_PATIENCE, RELEASE_RETRY_EVERY, RESEND_AFTER
+from reservations.selectors.visibility import may_operate
+from reservations.services.engine.doorbell import ring_after_commit
+from reservations.services.engine.orders import write_orders
+from reservations.services.engine.post import tell_holder, tell_operators
+from reservations.services.gate import move, move_many
+from reservations.services.moving import move_elsewhere
+from reservations.states import Status
+from resources.models import Resource
+
+
+def begin_release(
+    leases: Iterable[Lease],
+    *,
+    source: Status,
+    reason: str,
+    now: datetime,
+    actor: User | None = None,
+) -> None:
+    """Have the site close access, clean and prove."""
+    leases = list(leases)
+    for patience, group in _by_patience(leases).items():
+        move_many(
+            lease_ids=[lease.pk for lease in group],
+            source=source,
+            to=Status.RELEASING,
+            now=now,
+            actor=actor,
+            reason=reason,
+            next_action_at=now + RESEND_AFTER,
+            deadline_at=now + patience,
+            revision=F("revision") + 1,
+            attempts=0,
+            trouble="",
+        )
+    write_orders(leases, verb="release")
+
+
+def accept_proof(lease: Lease, proof: CleanProof, *, now: datetime) -> None:
+    """Keep the evidence; hand the device on if it is clean, quarantine it if not."""
+    Proof.objects.get_or_create(
+        lease=lease,
+        digest=proof.digest,
+        defaults={
+            "resource_id": lease.resource_id,
+            "epoch": lease.epoch,
+            "is_clean": proof.is_clean,
+            "checks": [
+                {
+                    "name": check.name,
+                    "expected": check.expected,
+                    "found": check.found,
+                    "passed": check.passed,
+                    "method": check.method,
+                }
+                for check in proof.checks
+            ],
+            "verified_at": proof.verified_at,
+            "verifier": proof.verifier,
+        },
+    )
+    if not proof.is_clean:
+        failed = "; ".join(
+            f"{c.name}: expected {c.expected}, found {c.found}" for c in proof.checks if not c.passed
+        )
+        if lease.status == Status.RELEASING:
+            give_up_release(lease, reason=f"Not clean: {failed or 'nothing was checked'}", now=now)
+        return
+    if lease.status == Status.RELEASE_FAILED:
+        move(
+            lease_id=lease.pk,
+            source=Status.RELEASE_FAILED,
+            to=Status.RELEASING,
+            now=now,
+            reason="The site has cleaned it after all",
+            next_action_at=now,
+        )
+    moved = move(
+        lease_id=lease.pk,
+        source=Status.RELEASING,
+        to=Status.RELEASED,
+        now=now,
+        reason=f"Proven clean by {proof.verifier}: {len(proof.checks)} checks passed",
+        trouble="",
+        access="",
+    )
+    if moved:
+        lift_quarantine(lease)
+        _wake_the_next(lease, now)
+
+
+def give_up_release(lease: Lease, *, reason: str, now: datetime) -> None:
+    """The device is not proven clean: nobody gets it until it is, and the operators are told."""
+    moved = move(
+        lease_id=lease.pk,
+        source=Status.RELEASING,
+        to=Status.RELEASE_FAILED,
+        now=now,
+        reason=reason,
+        next_action_at=now + RELEASE_RETRY_EVERY,
+        deadline_at=None,
+        trouble=reason,
+    )
+    if moved:
+        quarantine(lease.resource, reason=reason, now=now)
+
+
+def quarantine(resource: Resource, *, reason: str, now: datetime) -> None:
+    """Take a device out of the calendar; move those who have booked it, or tell them."""
+    changed = Resource.objects.filter(pk=resource.pk, quarantined_at__isnull=True).update(
+        quarantined_at=now, quarantine_reason=reason
+    )
+    if not changed:
+        return
+    tell_operators(
+        resource, f"{resource} is quarantined", f"{reason}\nRetry the release, or vouch for it.", now=now
+    )
+    waiting = Lease.objects.select_related("resource__site", "reservation__holder").filter(
+        status__in=[Status.REQUESTED, Status.SCHEDULED], resource=resource
+    )
+    for lease in waiting:
+        if not move_elsewhere(lease, now=now):
+            tell_holder(
+                lease,
+                "is at risk",
+                f"{resource} could not be proven clean and waits for its operator. The lease is kept: it starts"
+                " if the device is handed on in time. Another device of the same kind was not free.",
+                now=now,
+            )
+
+
+def lift_quarantine(lease: Lease) -> None:
+    """The device is clean: it can be booked again, unless another lease still stands against it."""
+    blocked = CalendarEntry.objects.filter(
+        on_device=True, exclusive=True, resource__covered_by__whole=lease.resource_id
+    ).exclude(lease=lease)
+    if not blocked.exists():
+        Resource.objects.filter(pk=lease.resource_id, quarantined_at__isnull=False).update(
+            quarantined_at=None, quarantine_reason=""
+        )
+
+
+def retry_release(lease: Lease, *, actor: User, now: datetime) -> None:
+    """Have the site try again to clean the device and prove it."""
+    if not may_operate(actor, lease.resource.site):
+        raise NotAllowed(f"Only an operator of {lease.resource.site} can have it cleaned again.")
+    with transaction.atomic():
+        if lease.status != Status.RELEASE_FAILED:
+            raise IllegalMove(f"{lease.resource} is not waiting to be cleaned again.")
+        begin_release([lease], source=Status.RELEASE_FAILED, reason="Retried by hand", now=now, actor=actor)
+        ring_after_commit()
+
+
+def vouch(lease: Lease, *, actor: User, reason: str, now: datetime) -> None:
+    """An operator has looked at the device and says that it is clean; that is the proof, with their name."""
+    site = lease.resource.site
+    if not may_operate(actor, site):
+        raise NotAllowed(f"Only an operator of {site} can vouch for its devices.")
+    if not reason.strip():
+        raise IllegalMove("Say how you made sure that the device is clean; your words are kept as the proof.")
+    check = Check(
+        name="Looked at by an operator", expected="clean", found=reason.strip(), passed=True, method="by hand"
+    )
+    proof = CleanProof(checks=(check,), verified_at=now, verifier=f"operator {actor.username}")
+    with transaction.atomic():
+        moved = move(
+            lease_id=lease.pk,
+            source=Status.RELEASE_FAILED,
+            to=Status.RELEASED,
+            now=now,
+            actor=actor,
+            reason=f"Vouched for: {reason.strip()}",
+            trouble="",
+            access="",
+        )
+        if not moved:
+            raise IllegalMove(f"{lease.resource} is not waiting for anybody to vouch for it.")
+        accept_proof(Lease.objects.get(pk=lease.pk), proof, now=now)
+        lift_quarantine(lease)
+        _wake_the_next(lease, now)
+
+
+def _wake_the_next(lease: Lease, now: datetime) -> None:
+    """A lease that waited for this proof looks again at once."""
+    waiting = Lease.objects.filter(
+        status=Status.SCHEDULED,
+        next_action_at__gt=now,
+        starts_at__lte=now + F("preparation_s") * timedelta(seconds=1),
+        resource__covers__part__covered_by__whole=lease.resource_id,
+    )
+    if waiting.update(next_action_at=now):
+        ring_after_commit()
+
+
+def _by_patience(leases: Iterable[Lease]) -> dict[timedelta, list[Lease]]:
+    groups: dict[timedelta, list[Lease]] = {}
+    for lease in leases:
+        patience = 2 * timedelta(seconds=lease.cleanup_s) + RELEASE_PATIENCE
+        groups.setdefault(patience, []).append(lease)
+    return groups

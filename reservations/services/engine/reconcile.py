@@ -1,0 +1,36 @@
+"""The slow round: compares what should be with what is seen, and tidies up."""
+
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Max, Q
+
+from reservations.models import IdempotencyKey, OutgoingMail, OutgoingOrder
+from reservations.policy import KEEP_IDEMPOTENCY_KEYS, KEEP_SENT, WATCH_EVERY
+from reservations.services.engine.orders import send_orders, write_watch
+from resources.models import Site
+
+
+def reconcile(*, now: datetime) -> None:
+    """Have every site look at its devices, and drop what was sent long ago."""
+    remind_sites(now=now)
+    tidy(now=now)
+    send_orders(now=now)
+
+
+def remind_sites(*, now: datetime) -> None:
+    """Tell each site its devices anew, once in a while: it may have lost its journal."""
+    sites = Site.objects.exclude(public_key="").annotate(
+        told_at=Max("orders__created_at", filter=Q(orders__verb="watch"))
+    )
+    for site in sites:
+        if site.told_at is None or now - site.told_at >= WATCH_EVERY:
+            with transaction.atomic():
+                write_watch(site)
+
+
+def tidy(*, now: datetime) -> None:
+    """Drop orders, mails and idempotency keys that nobody will ask for any more."""
+    OutgoingOrder.objects.filter(sent_at__lt=now - KEEP_SENT).delete()
+    OutgoingMail.objects.filter(sent_at__lt=now - KEEP_SENT).delete()
+    IdempotencyKey.objects.filter(created_at__lt=now - KEEP_IDEMPOTENCY_KEYS).delete()

@@ -1,0 +1,184 @@
+"""What the sites report, made true in the database.
+
+The same report may come many times, late and out of order: each handler asks where the lease
+stands and does nothing when that is already beyond what the report says.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+import structlog
+from django.db import connection, transaction
+from django.db.models import F
+
+from adapters.contract.wire import BadSeal, Report, public_key, sender_of, to_json, unseal
+from reservations.models import Lease
+from reservations.services.cleaning import accept_proof, begin_release, give_up_release
+from reservations.services.engine.orders import write_orders
+from reservations.services.engine.post import tell_holder
+from reservations.services.gate import move
+from reservations.states import ON_DEVICE, Status
+from resources.models import Resource, Site
+
+log = structlog.get_logger(__name__)
+
+
+def take_reports(messages: Iterable[str], *, now: datetime) -> int:
+    """Take sealed reports; return how many were believed. Forged and foreign ones are logged and dropped."""
+    sites: dict[str, Site | None] = {}
+    believed = 0
+    for message in messages:
+        try:
+            slug = sender_of(message)
+            if slug not in sites:
+                sites[slug] = Site.objects.filter(slug=slug).exclude(public_key="").first()
+            site = sites[slug]
+            if site is None:
+                raise BadSeal(f"There is no site “{slug}” with a key.")
+            report = unseal(Report, message, key=public_key(site.public_key))
+            if report.site != slug:
+                raise BadSeal(f"The site “{slug}” speaks for “{report.site}”.")
+        except (BadSeal, ValueError) as error:
+            log.warning("report.refused", error=str(error))
+            continue
+        take_report(report, site=site, now=now)
+        believed += 1
+    heard = [site.pk for site in sites.values() if site is not None]
+    if believed:
+        Site.objects.filter(pk__in=heard).update(last_heard_at=now)
+    return believed
+
+
+def take_report(report: Report, *, site: Site, now: datetime) -> None:
+    """Make one report, known to be the site's own, true in the database."""
+    if report.event == "observed":
+        _observed(report, site, now)
+    elif handler := _HANDLERS.get(report.event):
+        with transaction.atomic():
+            lease = _lease_of(report, site)
+            if lease is not None:
+                handler(lease, report, now)
+
+
+def _lease_of(report: Report, site: Site) -> Lease | None:
+    lease = (
+        Lease.objects.select_related("resource__site", "reservation__holder")
+        .select_for_update(of=("self",), no_key=True)
+        .filter(pk=report.lease_id, resource__site=site, status__in=ON_DEVICE)
+        .first()
+    )
+    if lease is None or lease.epoch != report.epoch:
+        log.info("report.of_the_past", report_event=report.event, lease=report.lease_id, epoch=report.epoch)
+        return None
+    return lease
+
+
+def _prepared(lease: Lease, report: Report, now: datetime) -> None:
+    if lease.status == Status.PROVISIONING and lease.prepared_at is None:
+        _keep(
+            lease,
+            prepared_at=report.at,
+            access=to_json(report.access) if report.access else "",
+            trouble="",
+            next_action_at=lease.deadline_at or lease.next_action_at,
+        )
+
+
+def _opened(lease: Lease, report: Report, now: datetime) -> None:
+    if lease.status == Status.ACTIVE and lease.isolated_at is not None and report.at >= lease.isolated_at:
+        _keep(lease, isolated_at=None, trouble="")
+    if lease.status != Status.PROVISIONING:
+        return
+    facts = {"access": to_json(report.access)} if report.access else {}
+    move(
+        lease_id=lease.pk,
+        source=Status.PROVISIONING,
+        to=Status.ACTIVE,
+        now=now,
+        reason="Access is open",
+        next_action_at=max(lease.ends_at, now),
+        deadline_at=None,
+        opened_at=report.at,
+        prepared_at=lease.prepared_at or report.at,
+        trouble="",
+        **facts,
+    )
+
+
+def _isolated(lease: Lease, report: Report, now: datetime) -> None:
+    _keep(lease, isolated_at=report.at)
+    if lease.status == Status.ACTIVE and report.revision == lease.revision and report.at < lease.ends_at:
+        # The site closed by an end that was extended since; it has not heard of the new one.
+        write_orders([lease], verb="hold")
+
+
+def _clean(lease: Lease, report: Report, now: datetime) -> None:
+    if report.proof is not None and lease.status in (Status.RELEASING, Status.RELEASE_FAILED):
+        accept_proof(lease, report.proof, now=now)
+
+
+def _failed(lease: Lease, report: Report, now: datetime) -> None:
+    words = report.failure.message if report.failure else "The site gave no reason."
+    if report.revision is not None and report.revision < lease.revision:
+        return
+    if lease.status == Status.PROVISIONING and report.final:
+        begin_release([lease], source=Status.PROVISIONING, reason=f"Could not be made ready: {words}", now=now)
+        tell_holder(lease, "could not be made ready", words, now=now)
+    elif lease.status == Status.RELEASING and report.final:
+        give_up_release(lease, reason=words, now=now)
+    else:
+        _keep(lease, trouble=words)
+
+
+def _stale(lease: Lease, report: Report, now: datetime) -> None:
+    """The site has seen a later hand-over than we know of, as after a restore from a backup: fail closed."""
+    highest = report.detail.get("highest_epoch")
+    if isinstance(highest, int) and lease.epoch is not None and highest > lease.epoch:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT setval('shary_epoch', greatest(%s, nextval('shary_epoch')))", [highest])
+        reason = f"The site has seen hand-over {highest} of this device, later than ours ({lease.epoch})"
+        if lease.status == Status.PROVISIONING:
+            begin_release([lease], source=Status.PROVISIONING, reason=reason, now=now)
+        elif lease.status == Status.RELEASING:
+            give_up_release(lease, reason=reason, now=now)
+
+
+_HANDLERS: dict[str, Callable[[Lease, Report, datetime], None]] = {
+    "prepared": _prepared,
+    "opened": _opened,
+    "isolated": _isolated,
+    "clean": _clean,
+    "failed": _failed,
+    "stale": _stale,
+}
+
+
+def _observed(report: Report, site: Site, now: datetime) -> None:
+    seen = report.observation
+    healthy = seen is not None and seen.healthy
+    detail = seen.detail if seen else report.failure.message if report.failure else "It could not be looked at."
+    if seen is not None and seen.carries:
+        healthy, detail = _judge_carried(seen.carries, report.resource_id, healthy, detail)
+    Resource.objects.filter(pk=report.resource_id, site=site).exclude(observed_at__gt=report.at).update(
+        health=Resource.Health.HEALTHY if healthy else Resource.Health.UNHEALTHY,
+        health_detail=detail,
+        observed_at=report.at,
+        measurements=dict(seen.measurements) if seen else F("measurements"),
+    )
+
+
+def _judge_carried(lease_id: str, resource_id: str | None, healthy: bool, detail: str) -> tuple[bool, str]:
+    """A device that carries a lease which is over was missed by a clean-up: nobody may get it like that."""
+    try:
+        lease = Lease.objects.filter(pk=lease_id, resource__covers__part=resource_id).first()
+    except (ValueError, TypeError):
+        lease = None
+    if lease is None:
+        return False, f"It carries the lease {lease_id}, which is none of ours; look at the device."
+    if lease.status not in ON_DEVICE:
+        return False, f"It still carries the lease {lease_id}, which is over; clean it by hand and look again."
+    return healthy, detail
+
+
+def _keep(lease: Lease, **facts: object) -> None:
+    Lease.objects.filter(pk=lease.pk).update(**facts)

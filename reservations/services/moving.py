@@ -1,0 +1,67 @@
+"""Moving a lease to another device of the sort that was asked for."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import IntegrityError, OperationalError, transaction
+
+from reservations.models import Lease
+from reservations.selectors.availability import Wanted, free_resource_ids
+from reservations.services.engine.post import tell_holder
+from reservations.services.races import is_lost_race
+from resources.models import Resource
+
+LOOKED_AT = 50
+
+
+def move_elsewhere(lease: Lease, *, now: datetime) -> bool:
+    """Give the lease another free device of the kind that was wished for, at the same site if one is free.
+
+    Return False, changing nothing, when the device was named by its holder or no other is free.
+    """
+    wish = lease.wish
+    if not wish:
+        return False
+    wanted = Wanted(kind=wish["kind"], model=wish["model"], site=wish["site"])
+    free = free_resource_ids(
+        wanted, starts_at=lease.starts_at, ends_at=lease.ends_at, limit=LOOKED_AT, health_matters=True
+    )
+    here = lease.resource.site_id
+    others = Resource.objects.select_related("site").filter(pk__in=free, adapter=lease.resource.adapter)
+    for other in sorted(others, key=lambda resource: (resource.site_id != here, resource.name)):
+        # Two lines of one reservation may be tied to one site: only that site is safe to take.
+        if other.site_id != here or not _meets(other, wish.get("minimum") or {}):
+            continue
+        if _take(lease, other.pk, now):
+            tell_holder(
+                lease,
+                "was moved",
+                f"{lease.resource} is not available. {other} takes its place, at the same time.",
+                now=now,
+            )
+            return True
+    return False
+
+
+def _meets(resource: Resource, minimum: dict[str, float]) -> bool:
+    return all(resource.attributes.get(name, float("-inf")) >= least for name, least in minimum.items())
+
+
+def _take(lease: Lease, resource_id: UUID, now: datetime) -> bool:
+    other = Resource.objects.get(pk=resource_id)
+    try:
+        with transaction.atomic():
+            Lease.objects.filter(pk=lease.pk).update(
+                resource=other,
+                preparation_s=other.preparation_s,
+                cleanup_s=other.cleanup_s,
+                next_action_at=max(now, lease.starts_at - timedelta(seconds=other.preparation_s))
+                if lease.status == "SCHEDULED"
+                else lease.next_action_at,
+                trouble="",
+            )
+    except (IntegrityError, OperationalError) as error:
+        if is_lost_race(error):
+            return False
+        raise
+    return True

@@ -1,0 +1,26 @@
+"""The hub's Celery tasks: doors that ring the engine. Losing or repeating one costs only time."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from reservations.services.engine.reconcile import reconcile
+from reservations.services.engine.reports import take_reports
+from reservations.services.engine.tick import tick
+
+
+@shared_task(name="reservations.tick")
+def ring_tick() -> None:
+    """Move every lease whose time has come."""
+    tick(now=timezone.now())
+
+
+@shared_task(name="reservations.reconcile")
+def ring_reconcile() -> None:
+    """Compare what should be with what is seen."""
+    reconcile(now=timezone.now())
+
+
+@shared_task(name="hub.take_reports")
+def ring_reports(messages: list[str]) -> None:
+    """Take what a site reports."""
+    take_reports(messages, now=timezone.now())
