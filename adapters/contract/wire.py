@@ -159,12 +159,13 @@ def public_text(key: Ed25519PrivateKey) -> str:
 
 def _signed_bytes(shape: str, sender: str, body: str) -> bytes:
     # The shape and the sender are signed too: an order can never be passed off as a report.
-    return f"shary/1\n{shape}\n{sender}\n{body}".encode()
+    # What is no text (a lone surrogate) has to fail as a wrong seal, not on the way to it.
+    return f"shary/1\n{shape}\n{sender}\n{body}".encode(errors="surrogatepass")
 
 
 def _parts(message: str) -> tuple[str, str, bytes]:
     try:
         parts = json.loads(message)
         return str(parts["from"]), str(parts["body"]), base64.b64decode(parts["signature"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadSeal(f"Not a sealed message: {error}") from error

@@ -253,6 +253,8 @@ def test_a_signed_body_that_describes_nothing_is_refused():
         '{"from": "hub", "body": "{}", "signature": "%%%"}',
         '{"from": "hub", "body": "{}", "signature": "AAAA"}',
         "\ud800",
+        '{"from": "hub", "body": "\\ud800", "signature": "AAAA"}',
+        pytest.param("[" * 100_000, id="deeply nested"),
     ],
 )
 def test_what_is_no_message_is_refused(message):
