@@ -1,0 +1,30 @@
+/** Why not, until when, and what would work instead, as buttons. */
+
+import { el } from "../../portal/dom.js";
+import { windowWords } from "../../portal/time.js";
+
+/** Return a refusal in words; `onTake` books one of the windows that would work. */
+export function drawRefusal(problem, { zone, asked, onTake, nameOf }) {
+  const { refusals = [], alternatives = [], never = false } = problem.more ?? {};
+  const fields = Object.entries(problem.errors ?? {}).flatMap(([name, words]) => [words].flat().map((word) => `${name.replaceAll("_", " ")}: ${word}`));
+  const lines = refusals.length ? refusals.map((one) => one.message) : [problem.message];
+  return el("div", { class: "refusal", role: "alert" },
+    el("div", { class: "note bad" }, el("div", {},
+      el("strong", {}, problem.status === 409 ? (asked ? `Not booked for ${windowWords(zone, asked.from, asked.to)}` : "Not booked") : "That did not work"),
+      el("ul", {}, [...lines, ...fields].map((line) => el("li", {}, line))))),
+    problem.status === 409 && drawAlternatives(alternatives, { zone, onTake, nameOf, never }));
+}
+
+/** Return the windows that would work as buttons. */
+export function drawAlternatives(alternatives, { zone, onTake, nameOf, never = false, verb = "Book" }) {
+  if (never) return el("p", { class: "help" }, "No window would work for this. Choose other devices, or fewer.");
+  if (!alternatives.length) return el("p", { class: "help" }, "No window near this one works. Try another day, or fewer devices.");
+  return el("div", { class: "alternatives" }, el("h3", {}, "These would work"),
+    el("ul", {}, alternatives.map((one) => {
+      const from = Date.parse(one.starts_at);
+      const to = Date.parse(one.ends_at);
+      return el("li", {}, el("button", { type: "button", class: "button", onclick: () => onTake({ from, to, resources: one.resources ?? [] }) },
+        el("span", {}, `${verb} ${windowWords(zone, from, to)}`)),
+      nameOf && one.resources?.length > 0 && el("span", { class: "help" }, one.resources.map(nameOf).join(", ")));
+    })));
+}
