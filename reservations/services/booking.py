@@ -78,7 +78,9 @@ def check_booking(request: Request, *, now: datetime) -> list[UUID]:
         picks = [
             (place, request.asks[place], resource) for place, line in enumerate(lines) for resource in line
         ]
-        _refuse_what_cannot_be([resource for _, _, resource in picks], project, window, now=now, zone=zone)
+        _refuse_what_cannot_be(
+            [(place, resource) for place, _, resource in picks], project, window, now=now, zone=zone
+        )
         check_choices(picks, project)
     return [resource.pk for _, _, resource in picks]
 
@@ -122,7 +124,9 @@ def _enter(
     resources = locked_resources([key for _, key in chosen])
     if missing := [place for place, key in chosen if key not in resources]:
         raise CannotBook(tuple(_unknown(place, request.asks[place]) for place in missing))
-    _refuse_what_cannot_be([resources[key] for _, key in chosen], project, window, now=now, zone=zone)
+    _refuse_what_cannot_be(
+        [(place, resources[key]) for place, key in chosen], project, window, now=now, zone=zone
+    )
     picks = [(place, request.asks[place], resources[key]) for place, key in chosen]
     files = check_choices(picks, project)
     reservation = Reservation.objects.create(
@@ -161,15 +165,20 @@ def locked_resources(keys: Sequence[UUID]) -> dict[UUID, Resource]:
 
 
 def _refuse_what_cannot_be(
-    resources: Sequence[Resource], project: Project, window: BookedWindow, *, now: datetime, zone: str
+    picks: Sequence[tuple[int, Resource]],
+    project: Project,
+    window: BookedWindow,
+    *,
+    now: datetime,
+    zone: str,
 ) -> None:
     refusals = [
         refusal
-        for place, resource in enumerate(resources)
+        for place, resource in picks
         if (refusal := standing_refusal(place, resource, window, now=now)) is not None
     ]
     refusals += limit_refusals(
-        project=project, sites=[resource.site for resource in resources], window=window, now=now, zone=zone
+        project=project, sites=[resource.site for _, resource in picks], window=window, now=now, zone=zone
     )
     if refusals:
         raise CannotBook(tuple(refusals))

@@ -10,13 +10,14 @@ from datetime import datetime
 import structlog
 from django.db import connection, transaction
 from django.db.models import F
+from django.db.models.functions import Greatest
 
 from adapters.contract.wire import BadSeal, Report, public_key, sender_of, to_json, unseal
 from reservations.models import Lease
 from reservations.services.cleaning import accept_proof, begin_release, give_up_release
 from reservations.services.engine.orders import write_orders
 from reservations.services.engine.post import tell_holder
-from reservations.services.gate import move
+from reservations.services.gate import move_many
 from reservations.states import ON_DEVICE, Status
 from resources.models import Resource, Site
 
@@ -26,32 +27,78 @@ log = structlog.get_logger(__name__)
 def take_reports(messages: Iterable[str], *, now: datetime) -> int:
     """Take sealed reports; return how many were believed. Forged and foreign ones are logged and dropped."""
     sites: dict[str, Site | None] = {}
-    believed = 0
+    believed: list[tuple[Site, Report]] = []
     for message in messages:
         try:
-            slug = sender_of(message)
-            if slug not in sites:
-                sites[slug] = Site.objects.filter(slug=slug).exclude(public_key="").first()
-            site = sites[slug]
-            if site is None:
-                raise BadSeal(f"There is no site “{slug}” with a key.")
-            report = unseal(Report, message, key=public_key(site.public_key))
-            if report.site != slug:
-                raise BadSeal(f"The site “{slug}” speaks for “{report.site}”.")
+            believed.append(_believed(message, sites))
         except (BadSeal, ValueError) as error:
             log.warning("report.refused", error=str(error))
-            continue
-        take_report(report, site=site, now=now)
-        believed += 1
-    heard = [site.pk for site in sites.values() if site is not None]
+    opened: dict[Site, list[Report]] = {}
+    for site, report in believed:
+        if report.event == "opened":
+            opened.setdefault(site, []).append(report)
+    for site, reports in opened.items():
+        take_openings(reports, site=site, now=now)
+    for site, report in believed:
+        if report.event != "opened":
+            take_report(report, site=site, now=now)
     if believed:
-        Site.objects.filter(pk__in=heard).update(last_heard_at=now)
-    return believed
+        Site.objects.filter(pk__in={site.pk for site, _ in believed}).update(last_heard_at=now)
+    return len(believed)
+
+
+def _believed(message: str, sites: dict[str, Site | None]) -> tuple[Site, Report]:
+    slug = sender_of(message)
+    if slug not in sites:
+        sites[slug] = Site.objects.filter(slug=slug).exclude(public_key="").first()
+    site = sites[slug]
+    if site is None:
+        raise BadSeal(f"There is no site “{slug}” with a key.")
+    report = unseal(Report, message, key=public_key(site.public_key))
+    if report.site != slug:
+        raise BadSeal(f"The site “{slug}” speaks for “{report.site}”.")
+    return site, report
+
+
+def take_openings(reports: Iterable[Report], *, site: Site, now: datetime) -> None:
+    """Take that access was opened, for many leases at once: they all start at the full hour."""
+    by_lease = {report.lease_id: report for report in reports}
+    with transaction.atomic():
+        leases = list(
+            Lease.objects.select_for_update(of=("self",), no_key=True)
+            .filter(pk__in=by_lease, resource__site=site, status__in=[Status.PROVISIONING, Status.ACTIVE])
+            .order_by("pk")
+        )
+        opened = []
+        for lease in leases:
+            report = by_lease[str(lease.pk)]
+            if report.epoch != lease.epoch:
+                continue
+            if lease.status == Status.PROVISIONING:
+                lease.opened_at = report.at
+                lease.prepared_at = lease.prepared_at or report.at
+                lease.access = to_json(report.access) if report.access else lease.access
+                opened.append(lease)
+            elif lease.isolated_at is not None and report.at >= lease.isolated_at:
+                _keep(lease, isolated_at=None, trouble="")
+        Lease.objects.bulk_update(opened, ["opened_at", "prepared_at", "access"])
+        move_many(
+            lease_ids=[lease.pk for lease in opened],
+            source=Status.PROVISIONING,
+            to=Status.ACTIVE,
+            now=now,
+            reason="Access is open",
+            next_action_at=Greatest(F("ends_at"), now),
+            deadline_at=None,
+            trouble="",
+        )
 
 
 def take_report(report: Report, *, site: Site, now: datetime) -> None:
     """Make one report, known to be the site's own, true in the database."""
-    if report.event == "observed":
+    if report.event == "opened":
+        take_openings([report], site=site, now=now)
+    elif report.event == "observed":
         _observed(report, site, now)
     elif handler := _HANDLERS.get(report.event):
         with transaction.atomic():
@@ -82,27 +129,6 @@ def _prepared(lease: Lease, report: Report, now: datetime) -> None:
             trouble="",
             next_action_at=lease.deadline_at or lease.next_action_at,
         )
-
-
-def _opened(lease: Lease, report: Report, now: datetime) -> None:
-    if lease.status == Status.ACTIVE and lease.isolated_at is not None and report.at >= lease.isolated_at:
-        _keep(lease, isolated_at=None, trouble="")
-    if lease.status != Status.PROVISIONING:
-        return
-    facts = {"access": to_json(report.access)} if report.access else {}
-    move(
-        lease_id=lease.pk,
-        source=Status.PROVISIONING,
-        to=Status.ACTIVE,
-        now=now,
-        reason="Access is open",
-        next_action_at=max(lease.ends_at, now),
-        deadline_at=None,
-        opened_at=report.at,
-        prepared_at=lease.prepared_at or report.at,
-        trouble="",
-        **facts,
-    )
 
 
 def _isolated(lease: Lease, report: Report, now: datetime) -> None:
@@ -145,7 +171,6 @@ def _stale(lease: Lease, report: Report, now: datetime) -> None:
 
 _HANDLERS: dict[str, Callable[[Lease, Report, datetime], None]] = {
     "prepared": _prepared,
-    "opened": _opened,
     "isolated": _isolated,
     "clean": _clean,
     "failed": _failed,

@@ -56,11 +56,15 @@ def start_scheduled(*, now: datetime) -> int:
     """Have devices made ready for leases that are about to start; wait for those still being cleaned."""
     with transaction.atomic():
         due = Lease.objects.filter(status=Status.SCHEDULED, next_action_at__lte=now)
-        leases = _claim(due.annotate(is_blocked=Exists(_still_on_device())))
-        blocked = [lease for lease in leases if lease.is_blocked or lease.resource.quarantined_at]
-        free = [lease for lease in leases if lease not in blocked]
-        for lease in blocked:
-            _wait_or_give_up(lease, now)
+        leases = _claim(due.annotate(is_blocked=Exists(_still_on_device()), is_alone=~Exists(_unapproved())))
+        free = []
+        for lease in leases:
+            if not lease.is_alone:
+                _look_again(lease, "Waiting until the other sites have approved their part.", now)
+            elif lease.is_blocked or lease.resource.quarantined_at:
+                _wait_or_give_up(lease, now)
+            else:
+                free.append(lease)
         try:
             with transaction.atomic():
                 _start(free, now)
@@ -149,6 +153,10 @@ def _still_on_device() -> QuerySet[CalendarEntry]:
     ).exclude(lease=OuterRef("pk"))
 
 
+def _unapproved() -> QuerySet[Lease]:
+    return Lease.objects.filter(reservation=OuterRef("reservation"), status=Status.REQUESTED)
+
+
 def _start(leases: Iterable[Lease], now: datetime) -> None:
     leases = list(leases)
     by_grace: dict[timedelta, list[Lease]] = {}
@@ -188,10 +196,11 @@ def _wait_or_give_up(lease: Lease, now: datetime) -> None:
         why = f"{lease.resource} was not proven clean after the lease before"
         cancel_bundle(lease, reason=f"Blocked too long: {why}", now=now)
         return
-    Lease.objects.filter(pk=lease.pk).update(
-        next_action_at=now + BLOCKED_LOOK_AGAIN,
-        trouble=f"Waiting until {lease.resource} is proven clean after the lease before.",
-    )
+    _look_again(lease, f"Waiting until {lease.resource} is proven clean after the lease before.", now)
+
+
+def _look_again(lease: Lease, trouble: str, now: datetime) -> None:
+    Lease.objects.filter(pk=lease.pk).update(next_action_at=now + BLOCKED_LOOK_AGAIN, trouble=trouble)
 
 
 def _send_again(leases: list[Lease], now: datetime) -> None:
