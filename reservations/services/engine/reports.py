@@ -121,14 +121,17 @@ def _lease_of(report: Report, site: Site) -> Lease | None:
 
 
 def _prepared(lease: Lease, report: Report, now: datetime) -> None:
-    if lease.status == Status.PROVISIONING and lease.prepared_at is None:
-        _keep(
-            lease,
-            prepared_at=report.at,
-            access=to_json(report.access) if report.access else "",
-            trouble="",
-            next_action_at=lease.deadline_at or lease.next_action_at,
-        )
+    if lease.status not in (Status.PROVISIONING, Status.ACTIVE):
+        return
+    facts: dict[str, object] = {}
+    if report.access is not None and not lease.access:
+        facts["access"] = to_json(report.access)
+    if lease.prepared_at is None:
+        facts |= {"prepared_at": report.at, "trouble": ""}
+    if lease.status == Status.PROVISIONING and lease.deadline_at is not None:
+        facts["next_action_at"] = lease.deadline_at
+    if facts:
+        _keep(lease, **facts)
 
 
 def _isolated(lease: Lease, report: Report, now: datetime) -> None:
