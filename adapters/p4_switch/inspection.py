@@ -175,13 +175,11 @@ def compare(p4info: Any, program: dict[str, Any], problems: Problems) -> None:
         keys = [key.get("match_type") for key in built[name]["key"] if isinstance(key, dict)]
         wanted = [MATCH_TYPES.get(field.match_type, field.other_match_type) for field in table.match_fields]
         if keys != wanted:
-            problems.append(
-                (
-                    "device_config",
-                    f"The table “{name}” matches on ({', '.join(map(str, keys))}) in the program and on "
-                    f"({', '.join(wanted)}) in the P4Info. {RECOMPILE}",
-                )
+            in_program, in_p4info = ", ".join(map(str, keys)), ", ".join(wanted)
+            text = (
+                f"The table “{name}” matches on ({in_program}) in the program, on ({in_p4info}) in the P4Info."
             )
+            problems.append(("device_config", f"{text} {RECOMPILE}"))
         absent = {actions[ref.id] for ref in table.action_refs} - {
             action for action in built[name]["actions"] if isinstance(action, str)
         }
