@@ -58,7 +58,7 @@ def make(files: Sequence[Path]) -> int:
         done = subprocess.run(
             [
                 *pip(),
-                *("install", "--quiet", "--no-input", "--disable-pip-version-check"),
+                *("install", "-qq", "--no-input", "--disable-pip-version-check"),
                 *("--require-hashes", "--requirement", str(file)),
             ],
             check=False,

@@ -29,7 +29,8 @@ from shary_portal.quickstart.children import (
 
 USER = "shary"
 DATABASE = "shary"
-SOCKET_NAME = ".s.PGSQL.5432"
+PORT = 5432  # a part of the socket's name, no more; said everywhere, so that PGPORT does not count
+SOCKET_NAME = f".s.PGSQL.{PORT}"
 # A socket's address holds 108 bytes on Linux and 104 on macOS, the closing zero included.
 LONGEST_SOCKET_PATH = 100
 
@@ -65,7 +66,7 @@ class EmbeddedPostgres:
 
     def url(self, database: str = DATABASE) -> str:
         """Return the address as libpq and Django understand it."""
-        return f"postgresql://{USER}@/{database}?host={quote(str(self.socket_folder), safe='/')}"
+        return f"postgresql://{USER}@:{PORT}/{database}?host={quote(str(self.socket_folder), safe='/')}"
 
     @property
     def pid(self) -> int | None:
@@ -97,6 +98,7 @@ class EmbeddedPostgres:
                     programs() / "postgres",
                     f"-D{self.cluster}",
                     f"-k{self.socket_folder}",
+                    f"-p{PORT}",
                     "-clisten_addresses=",
                     "-cunix_socket_permissions=0700",
                     *options,
