@@ -8,6 +8,7 @@ import ssl
 import tempfile
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socket import SHUT_RDWR, socket
@@ -151,6 +152,9 @@ class RedfishEmulator:
                     return self.service.log_in(content)
                 if request.path == "/redfish":
                     return Answer(status=200, body={"v1": "/redfish/v1/"})
+                if request.path == "/redfish/v1" and request.method == "GET":
+                    # The one resource that the standard shows to everybody.
+                    return self.service.answer(replace(request, privileges=frozenset({"Login"})))
                 username, session = self._who(headers)
                 account = self.card.accounts[username]
                 request = Request(

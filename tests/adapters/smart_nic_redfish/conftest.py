@@ -25,7 +25,7 @@ def adapter(secrets: Secrets) -> SmartNicRedfishAdapter:
     return SmartNicRedfishAdapter(secrets=secrets)
 
 
-def target_for(bmc: RedfishEmulator, **more: object) -> Target:
+def target_for(bmc: RedfishEmulator, /, **more: object) -> Target:
     return Target(
         resource_id="d2f1",
         name="Roma · BlueField 1",
