@@ -4,7 +4,6 @@ import logging
 from typing import Any
 
 from celery.beat import ScheduleEntry, Scheduler
-from kombu.exceptions import OperationalError
 
 logger = logging.getLogger(__name__)
 
@@ -23,19 +22,18 @@ class Doorbell(Scheduler):  # type: ignore[misc]
         self, entry: ScheduleEntry, producer: Any = None, advance: bool = True, **options: Any
     ) -> Any:
         queue = entry.options.get("queue")
-        if queue and self.waiting_in(queue) >= MOST_WAITING:
-            if advance:
-                self.reserve(entry)
+        try:
+            if queue and self.waiting_in(queue) >= MOST_WAITING:
+                if advance:
+                    self.reserve(entry)
+                return None
+        except self.connection.recoverable_connection_errors as error:
+            # A line a second is enough; Celery would add two stacks to each.
+            logger.warning("No ring for “%s”: the broker does not answer: %s", entry.name, error)
             return None
         return super().apply_async(entry, producer=producer, advance=advance, **options)
 
     def waiting_in(self, queue: str) -> int:
-        """Return how many messages wait in a queue; none where the broker does not know it yet."""
-        channel = self.connection.default_channel
-        try:
-            return int(channel.queue_declare(queue=queue, passive=True).message_count)
-        except channel.connection.client.channel_errors:
-            return 0
-        except (OSError, OperationalError) as error:
-            logger.warning("The broker does not answer: %s", error)
-            return 0
+        """Return how many messages wait in a queue, which is made if the broker does not know it yet."""
+        declared = self.app.amqp.queues[queue].bind(self.connection.default_channel).queue_declare()
+        return int(declared.message_count)
