@@ -27,7 +27,7 @@ from adapters.gpu_lxd.instance import Card, Instance
 from adapters.gpu_lxd.settings import LxdSettings
 from adapters.pci import normal_form
 
-_PAUSE_S = 0.1
+_PAUSE_S = 0.05
 _BUSY_WORDS = ("is busy running", "busy running a", "instance is busy", "currently in use")
 
 
@@ -264,10 +264,10 @@ class LxdClient:
     def _wait(self, what: str, operation: str, deadline: float, seen: Callable[[], bool]) -> None:
         node = self._lxd.api.operations[operation.split("?")[0].rpartition("/")[2]]
         # The server must answer before the request times out.
-        longest = max(self.settings.timeout_s / 2, 0.5)
+        longest = int(self.settings.timeout_s / 2)
         while time.monotonic() < deadline:
             try:
-                state = self._get(node.wait, timeout=max(1, int(longest)) if longest >= 1 else 0)
+                state = self._get(node.wait, timeout=longest)
             except NotFound:
                 # The daemon forgets its operations when it starts: only a look can tell.
                 return self._look_for(what, seen, deadline)
@@ -275,7 +275,7 @@ class LxdClient:
                 return None
             if state["status_code"] >= 400:
                 raise _refusal(what, str(state.get("err") or state.get("status")))
-            time.sleep(_PAUSE_S)
+            time.sleep(_PAUSE_S if longest == 0 else 0.01)
         raise OutcomeUnknown(f"LXD did not finish in {self.settings.settle_s:g} s: {what}.")
 
     def _look_for(self, what: str, seen: Callable[[], bool], deadline: float) -> None:

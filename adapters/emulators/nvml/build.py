@@ -17,15 +17,8 @@ from pathlib import Path
 
 SOURCE = Path(__file__).with_name("fake_nvml.c")
 # glibc takes the library for the real one by its SONAME.
-_OPTIONS = [
-    "-shared",
-    "-fPIC",
-    "-O1",
-    "-Wall",
-    "-Wno-deprecated-declarations",
-    "-fvisibility=hidden",
-    "-Wl,-soname,libnvidia-ml.so.1",
-]
+_OPTIONS = ["-shared", "-fPIC", "-O1", "-Wall", "-Wno-deprecated-declarations", "-fvisibility=hidden"]
+_SONAME = "-Wl,-soname,libnvidia-ml.so.1"
 STATE_VARIABLE = "SHARY_FAKE_NVML"
 
 
@@ -69,7 +62,7 @@ def build(folder: Path) -> Path:
         raise CannotBuild("There is no C compiler here: install gcc.")
     library = folder / "libnvidia-ml.so.1"
     subprocess.run(
-        [compiler, *_OPTIONS, f"-I{header_folder()}", "-o", str(library), str(SOURCE)],
+        [compiler, *_OPTIONS, _SONAME, f"-I{header_folder()}", "-o", str(library), str(SOURCE)],
         check=True,
         timeout=60,
     )

@@ -1,0 +1,414 @@
+"""The resources under `/1.0`: which request does what."""
+
+import base64
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from adapters.emulators.lxd.daemon import Daemon
+from adapters.emulators.lxd.nouns import File, Instance, Profile, Project
+from adapters.emulators.lxd.operations import Operation
+from adapters.emulators.lxd.refusal import Refusal
+from adapters.emulators.lxd.trust import Client, TrustStore
+
+EXTENSIONS = [
+    "etag",
+    "patch",
+    "container_last_used_at",
+    "directory_manipulation",
+    "file_delete",
+    "file_append",
+    "network",
+    "resources",
+    "resources_v2",
+    "projects",
+    "instances",
+    "instance_all_projects",
+    "gpu_mig",
+    "resources_gpu",
+    "api_filtering",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request, taken apart."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes
+    json: dict[str, Any]
+    client: Client | None
+    project: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raw:
+    """A file, given out as it is."""
+
+    file: File
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marked:
+    """An answer with its ETag."""
+
+    metadata: Any
+    etag: str
+
+
+Answer = Any
+Handler = Callable[..., Answer]
+
+
+class Routes:
+    """Finds the handler of a request and calls it."""
+
+    def __init__(self, daemon: Daemon, trust: TrustStore) -> None:
+        self.daemon = daemon
+        self.trust = trust
+        name = r"([^/]+)"
+        table: list[tuple[str, str, Handler]] = [
+            ("GET", "/1.0/resources", self.resources),
+            ("GET", "/1.0/certificates", self.certificates),
+            ("POST", "/1.0/certificates", self.add_certificate),
+            ("GET", f"/1.0/certificates/{name}", self.certificate),
+            ("DELETE", f"/1.0/certificates/{name}", self.remove_certificate),
+            ("GET", "/1.0/projects", self.projects),
+            ("POST", "/1.0/projects", self.add_project),
+            ("GET", f"/1.0/projects/{name}", self.project),
+            ("DELETE", f"/1.0/projects/{name}", self.remove_project),
+            ("GET", "/1.0/profiles", self.profiles),
+            ("POST", "/1.0/profiles", self.add_profile),
+            ("GET", f"/1.0/profiles/{name}", self.profile),
+            ("PUT", f"/1.0/profiles/{name}", self.change_profile),
+            ("DELETE", f"/1.0/profiles/{name}", self.remove_profile),
+            ("GET", "/1.0/images", self.images),
+            ("GET", "/1.0/images/aliases", self.aliases),
+            ("GET", r"/1.0/images/aliases/(.+)", self.alias),
+            ("GET", "/1.0/operations", self.operations),
+            ("GET", f"/1.0/operations/{name}", self.operation),
+            ("GET", f"/1.0/operations/{name}/wait", self.wait),
+            ("GET", "/1.0/instances", self.instances),
+            ("POST", "/1.0/instances", self.create),
+            ("GET", f"/1.0/instances/{name}", self.instance),
+            ("PUT", f"/1.0/instances/{name}", self.replace),
+            ("PATCH", f"/1.0/instances/{name}", self.patch),
+            ("DELETE", f"/1.0/instances/{name}", self.delete),
+            ("GET", f"/1.0/instances/{name}/state", self.state),
+            ("PUT", f"/1.0/instances/{name}/state", self.switch),
+            ("GET", f"/1.0/instances/{name}/files", self.read_file),
+            ("POST", f"/1.0/instances/{name}/files", self.write_file),
+            ("DELETE", f"/1.0/instances/{name}/files", self.delete_file),
+        ]
+        self._table = [(method, re.compile(pattern), handler) for method, pattern, handler in table]
+
+    def answer(self, request: Request) -> Answer:
+        """Return what the request gives: metadata, an operation, a file; or raise a refusal."""
+        if request.path in ("/1.0", "/1.0/"):
+            return self.server(request)
+        if request.client is None:
+            raise Refusal(403, "not authorized")
+        if not request.client.may_see(request.project) and "all-projects" not in request.query:
+            raise Refusal(403, f'Certificate is restricted and may not use the project "{request.project}"')
+        for method, pattern, handler in self._table:
+            found = pattern.fullmatch(request.path)
+            if found and method == request.method:
+                return handler(request, *found.groups())
+        raise Refusal(404, "not found")
+
+    # --- the server -------------------------------------------------------------------------------
+
+    def server(self, request: Request) -> Answer:
+        """Say who this is; more to those who are trusted."""
+        facts: dict[str, Any] = {
+            "api_extensions": EXTENSIONS,
+            "api_status": "stable",
+            "api_version": "1.0",
+            "auth": "trusted" if request.client else "untrusted",
+            "auth_methods": ["tls"],
+            "public": False,
+        }
+        if request.client:
+            facts["config"] = {}
+            facts["environment"] = {
+                "server": "lxd",
+                "server_name": self.daemon.name,
+                "server_version": "5.0.2",
+                "server_clustered": False,
+                "project": request.project,
+            }
+        return facts
+
+    def resources(self, request: Request) -> Answer:
+        """List the host's cards, with the driver that has each of them."""
+        taken = self.daemon.passed_through()
+        cards = []
+        for number, card in enumerate(self.daemon.cards):
+            given = card.pci in taken
+            entry: dict[str, Any] = {
+                "driver": "vfio-pci" if given else "nvidia",
+                "driver_version": "" if given else "580.159.04",
+                "numa_node": 0,
+                "pci_address": card.pci,
+                "product": card.model,
+                "product_id": card.product_id,
+                "vendor": "NVIDIA Corporation",
+                "vendor_id": card.vendor_id,
+            }
+            if not given:
+                entry["drm"] = {"id": number, "card_name": f"card{number}"}
+                entry["nvidia"] = {
+                    "cuda_version": "13.0",
+                    "nvrm_version": "580.159.04",
+                    "brand": "Nvidia",
+                    "model": card.model,
+                    "uuid": card.serial_uuid,
+                    "architecture": "9.0",
+                }
+            cards.append(entry)
+        return {"gpu": {"cards": cards, "total": len(cards)}}
+
+    # --- certificates -----------------------------------------------------------------------------
+
+    def certificates(self, request: Request) -> Answer:
+        if "recursion" in request.query:
+            return [client.answer() for client in self.trust.clients.values()]
+        return [f"/1.0/certificates/{mark}" for mark in self.trust.clients]
+
+    def certificate(self, request: Request, mark: str) -> Answer:
+        if mark not in self.trust.clients:
+            raise Refusal(404, "Certificate not found")
+        return self.trust.clients[mark].answer()
+
+    def add_certificate(self, request: Request) -> Answer:
+        wish = request.json
+        projects = wish.get("projects") if wish.get("restricted") else None
+        self.trust.add_der(
+            base64.b64decode(wish.get("certificate", "")), name=wish.get("name", ""), projects=projects
+        )
+        return {}
+
+    def remove_certificate(self, request: Request, mark: str) -> Answer:
+        self.trust.remove(mark)
+        return {}
+
+    # --- projects and profiles ----------------------------------------------------------------------
+
+    def projects(self, request: Request) -> Answer:
+        seen = [
+            project
+            for project in self.daemon.projects.values()
+            if request.client and request.client.may_see(project.name)
+        ]
+        if "recursion" in request.query:
+            return [_project(project) for project in seen]
+        return [f"/1.0/projects/{project.name}" for project in seen]
+
+    def project(self, request: Request, name: str) -> Answer:
+        return _project(self.daemon.project(name))
+
+    def add_project(self, request: Request) -> Answer:
+        name = request.json["name"]
+        if name in self.daemon.projects:
+            raise Refusal(409, f'Project "{name}" already exists')
+        self.daemon.projects[name] = Project(
+            name,
+            description=request.json.get("description", ""),
+            config=request.json.get("config") or {},
+            profiles={"default": Profile("default")},
+        )
+        self.daemon.saved()
+        return {}
+
+    def remove_project(self, request: Request, name: str) -> Answer:
+        self.daemon.project(name)
+        if any(instance.project == name for instance in self.daemon.instances.values()):
+            raise Refusal(400, "Only empty projects can be removed")
+        del self.daemon.projects[name]
+        self.daemon.saved()
+        return {}
+
+    def profiles(self, request: Request) -> Answer:
+        profiles = self.daemon.project(request.project).profiles
+        if "recursion" in request.query:
+            return [self._profile(request.project, profile) for profile in profiles.values()]
+        return [f"/1.0/profiles/{name}" for name in profiles]
+
+    def profile(self, request: Request, name: str) -> Answer:
+        return self._profile(request.project, self.daemon.profile(request.project, name))
+
+    def add_profile(self, request: Request) -> Answer:
+        profiles, wish = self.daemon.project(request.project).profiles, request.json
+        if wish["name"] in profiles:
+            raise Refusal(409, f'Profile "{wish["name"]}" already exists')
+        profiles[wish["name"]] = Profile(
+            wish["name"], wish.get("description", ""), wish.get("config") or {}, wish.get("devices") or {}
+        )
+        self.daemon.saved()
+        return {}
+
+    def change_profile(self, request: Request, name: str) -> Answer:
+        profile, wish = self.daemon.profile(request.project, name), request.json
+        profile.description = wish.get("description", "")
+        profile.config, profile.devices = wish.get("config") or {}, wish.get("devices") or {}
+        self.daemon.saved()
+        return {}
+
+    def remove_profile(self, request: Request, name: str) -> Answer:
+        if self._users(request.project, name):
+            raise Refusal(400, "Profile is currently in use")
+        self.daemon.profile(request.project, name)
+        del self.daemon.project(request.project).profiles[name]
+        self.daemon.saved()
+        return {}
+
+    def _profile(self, project: str, profile: Profile) -> dict[str, Any]:
+        used_by = [f"/1.0/instances/{instance.name}" for instance in self._users(project, profile.name)]
+        return vars(profile) | {"used_by": used_by}
+
+    def _users(self, project: str, profile: str) -> list[Instance]:
+        return [
+            instance
+            for instance in self.daemon.instances.values()
+            if instance.project == project and profile in instance.profiles
+        ]
+
+    # --- images and operations ------------------------------------------------------------------------
+
+    def images(self, request: Request) -> Answer:
+        return [{"fingerprint": name, "aliases": [{"name": name}]} for name in self.daemon.images]
+
+    def aliases(self, request: Request) -> Answer:
+        return [f"/1.0/images/aliases/{name}" for name in self.daemon.images]
+
+    def alias(self, request: Request, name: str) -> Answer:
+        if name not in self.daemon.images:
+            raise Refusal(404, "Image alias not found")
+        return {"name": name, "target": name, "type": "container", "description": ""}
+
+    def operations(self, request: Request) -> Answer:
+        listed: dict[str, list[str]] = {}
+        for operation in self.daemon.operations.all():
+            state = operation.answer()["status"].lower()
+            listed.setdefault(state, []).append(f"/1.0/operations/{operation.id}")
+        return listed
+
+    def operation(self, request: Request, identifier: str) -> Answer:
+        return self.daemon.operations.get(identifier).answer()
+
+    def wait(self, request: Request, identifier: str) -> Answer:
+        operation = self.daemon.operations.get(identifier)
+        seconds = int(request.query.get("timeout", "-1"))
+        operation.finished.wait(None if seconds < 0 else seconds)
+        return operation.answer()
+
+    # --- instances --------------------------------------------------------------------------------------
+
+    def instances(self, request: Request) -> Answer:
+        if "all-projects" in request.query and "project" in request.query:
+            raise Refusal(400, "Cannot specify a project when requesting all projects")
+        everywhere = "all-projects" in request.query
+        if not everywhere:
+            self.daemon.project(request.project)
+        with self.daemon.lock:
+            seen = [
+                instance
+                for instance in self.daemon.instances.values()
+                if request.client
+                and (
+                    request.client.may_see(instance.project)
+                    if everywhere
+                    else instance.project == request.project
+                )
+            ]
+            if "recursion" in request.query:
+                return [self.daemon.answer(instance) for instance in seen]
+        return [f"/1.0/instances/{instance.name}" for instance in seen]
+
+    def create(self, request: Request) -> Operation:
+        return self.daemon.create(request.project, request.json)
+
+    def instance(self, request: Request, name: str) -> Answer:
+        with self.daemon.lock:
+            instance = self._instance(request, name)
+            return Marked(metadata=self.daemon.answer(instance), etag=instance.etag())
+
+    def replace(self, request: Request, name: str) -> Answer:
+        self._update(request, name, replace=True)
+        # LXD answers a PUT with an operation, and a PATCH at once.
+        return self.daemon.operations.pretend("Updating instance")
+
+    def patch(self, request: Request, name: str) -> Answer:
+        self._update(request, name, replace=False)
+        return {}
+
+    def delete(self, request: Request, name: str) -> Operation:
+        return self.daemon.delete(self._instance(request, name))
+
+    def state(self, request: Request, name: str) -> Answer:
+        instance = self._instance(request, name)
+        addresses = [{"family": "inet", "address": "127.0.0.1", "netmask": "8", "scope": "global"}]
+        return {
+            "status": "Running" if instance.running else "Stopped",
+            "status_code": 103 if instance.running else 102,
+            "pid": 4711 if instance.running else 0,
+            "network": {"eth0": {"addresses": addresses, "state": "up"}} if instance.running else None,
+        }
+
+    def switch(self, request: Request, name: str) -> Operation:
+        instance = self._instance(request, name)
+        return self.daemon.switch(
+            instance, request.json.get("action", ""), force=bool(request.json.get("force"))
+        )
+
+    def read_file(self, request: Request, name: str) -> Answer:
+        instance, path = self._instance(request, name), _path(request)
+        file = self.daemon.file(instance, path)
+        return self.daemon.entries(instance, path) if file.kind == "directory" else Raw(file=file)
+
+    def write_file(self, request: Request, name: str) -> Answer:
+        headers = request.headers
+        file = File(
+            kind=headers.get("x-lxd-type", "file"),
+            content=request.body.decode(errors="replace"),
+            mode=headers.get("x-lxd-mode", "0700"),
+            uid=int(headers.get("x-lxd-uid", "0")),
+            gid=int(headers.get("x-lxd-gid", "0")),
+        )
+        self.daemon.write_file(self._instance(request, name), _path(request), file)
+        return {}
+
+    def delete_file(self, request: Request, name: str) -> Answer:
+        self.daemon.delete_file(self._instance(request, name), _path(request))
+        return {}
+
+    def _instance(self, request: Request, name: str) -> Instance:
+        return self.daemon.instance(request.project, name)
+
+    def _update(self, request: Request, name: str, *, replace: bool) -> None:
+        self.daemon.update(
+            self._instance(request, name),
+            request.json,
+            replace=replace,
+            if_match=request.headers.get("if-match"),
+        )
+
+
+def _project(project: Project) -> dict[str, Any]:
+    return {
+        "name": project.name,
+        "description": project.description,
+        "config": project.config,
+        "used_by": [],
+    }
+
+
+def _path(request: Request) -> str:
+    path = request.query.get("path", "")
+    if not path:
+        raise Refusal(400, "Missing path argument")
+    return path.rstrip("/") or "/"

@@ -1,0 +1,111 @@
+"""The promises of every adapter, kept by the one for cards behind LXD.
+
+With SHARY_TEST_GPU_LXD=<file> the same promises are tried on a real server: the file is JSON with
+`settings` (as the inventory has them) and `secrets` (a folder with the files that they name).
+"""
+
+import json
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from adapters.contract import Holder, Target
+from adapters.gpu_lxd.adapter import GpuLxd
+from adapters.gpu_lxd.client import LxdClient
+from adapters.gpu_lxd.instance import name_for
+from adapters.gpu_lxd.settings import LxdSettings
+from tests.adapters.conformance import AdapterConformance
+from tests.adapters.conftest import SecretsInFolder
+
+REAL = os.environ.get("SHARY_TEST_GPU_LXD")
+
+
+class EmulatedHost:
+    """What the suite sees of the emulated server from outside."""
+
+    def __init__(self, lxd, ssh_holder):
+        self.lxd = lxd
+        self.ssh_holder = ssh_holder
+        self.break_with, self.mend, self.changes = lxd.break_with, lxd.mend, lxd.changes
+
+    def can_enter(self, access, order):
+        return self.ssh_holder.can_enter(access)
+
+    @contextmanager
+    def hold_session(self, access, order):
+        with self.ssh_holder.session(access) as session:
+            yield session
+
+    def residue(self, order):
+        return [
+            f"instance {instance.name}"
+            for instance in self.lxd.daemon.instances.values()
+            if instance.config.get("user.shary.lease") == order.lease_id
+            or instance.name == f"shary-{order.lease_id}"
+        ]
+
+
+class WithAKey(AdapterConformance):
+    @pytest.fixture
+    def holder(self, ssh_holder):
+        return Holder(username="researcher@uni-a.example", project="testbed", ssh_keys=(ssh_holder.public_key,))
+
+
+class TestOnTheEmulator(WithAKey):
+    @pytest.fixture
+    def device(self, lxd, ssh_holder):
+        return EmulatedHost(lxd, ssh_holder)
+
+
+class RealHost:
+    """The same view of a real server, whose image must have sshd for the tests of access."""
+
+    def __init__(self, adapter, settings, ssh_holder):
+        self.adapter, self.settings, self.ssh_holder = adapter, settings, ssh_holder
+
+    def can_enter(self, access, order):
+        return self.ssh_holder.can_enter(access)
+
+    @contextmanager
+    def hold_session(self, access, order):
+        with self.ssh_holder.session(access) as session:
+            yield session
+
+    def residue(self, order):
+        with LxdClient(settings=LxdSettings(**self.settings), secrets=self.adapter.secrets) as client:
+            return [
+                entry.label
+                for entry in client.instances()
+                if entry.lease == order.lease_id or entry.name == name_for(order)
+            ]
+
+
+if REAL:
+
+    class TestOnARealServer(WithAKey):
+        patience_s = 60.0
+
+        @pytest.fixture
+        def site(self):
+            return json.loads(Path(REAL).read_text())
+
+        @pytest.fixture
+        def adapter(self, site):
+            return GpuLxd(secrets=SecretsInFolder(Path(site["secrets"])))
+
+        @pytest.fixture
+        def target(self, site):
+            return Target(
+                resource_id="real-card",
+                name="real-card",
+                kind="gpu",
+                adapter="gpu_lxd",
+                settings=site["settings"],
+                attributes={"model": "card under test"},
+            )
+
+        @pytest.fixture
+        def device(self, site, adapter, ssh_holder):
+            return RealHost(adapter, site["settings"], ssh_holder)
