@@ -73,6 +73,8 @@ class Matcher:
         self._free = [0] * len(wishes.asks)
         self._free_at: list[defaultdict[str, int]] = [defaultdict(int) for _ in wishes.asks]
         self._flows_left = 0
+        kinds_of_use = {sort.meets for _, sort in wishes.entries.values()}
+        self._met_by = {meets: [index for index in wishes.open if meets >> index & 1] for meets in kinds_of_use}
 
     def add(self, candidate_id: str) -> None:
         """It has become free."""
@@ -88,13 +90,9 @@ class Matcher:
             return
         (self._pool.add if change > 0 else self._pool.remove)(candidate_id)
         sort = self.wishes.entries[candidate_id][1]
-        meets = sort.meets
-        while meets:
-            lowest = meets & -meets
-            index = lowest.bit_length() - 1
+        for index in self._met_by[sort.meets]:
             self._free[index] += change
             self._free_at[index][sort.site] += change
-            meets ^= lowest
 
     def picks(self, is_partly_used: Callable[[Candidate], bool] | None = None) -> Picks | None:
         """The answer for those who are free now."""
@@ -256,13 +254,31 @@ class Matcher:
                     break
             else:
                 return plan
-            for site in sorted(plan.sites - settled, reverse=True):
-                fewer = (plan.sites | settled) - {site}
-                if self._is_plausible(fewer) and (narrower := self._plan(fewer)) is not None:
-                    plan = narrower
+            # Too many sets to look at all: take the richest sites, then leave out what is not needed.
+            richest = sorted(others, key=lambda site: (-self._worth(site), site))
+            for size in range(least - len(settled), min(len(others), 2 * len(used)) + 1):
+                chosen = settled.union(richest[:size])
+                if self._is_plausible(chosen) and (rich := self._plan(chosen)) is not None:
+                    rich = self._without_needless_sites(rich)
+                    if len(rich.sites | settled) < len(used):
+                        return rich
+                    break
+            plan = self._without_needless_sites(plan)
         except _TooHard:
             pass
         return plan
+
+    def _without_needless_sites(self, plan: _Plan) -> _Plan:
+        settled = self.wishes.settled_sites
+        for site in sorted(plan.sites - settled):
+            fewer = (plan.sites | settled) - {site}
+            if self._is_plausible(fewer) and (narrower := self._plan(fewer)) is not None:
+                plan = narrower
+        return plan
+
+    def _worth(self, site: str) -> int:
+        """How much of what is wanted could come from this site."""
+        return sum(min(self.wishes.asks[index].count, self._free_at[index][site]) for index in self.wishes.open)
 
     def _hand_out(
         self, plan: _Plan, is_partly_used: Callable[[Candidate], bool] | None

@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from scheduling.asks import Candidate
 from scheduling.flow import Sort
@@ -29,12 +29,11 @@ class Unit:
     members: tuple[Candidate, ...]
     sorts: tuple[Sort, ...]
     excluded_by: tuple[frozenset[int], ...]
-    free: set[int] = field(default_factory=set)
+    pattern: int
+    """The same for all units whose members are of the same sorts and stand in the same relations."""
+    free: frozenset[int] = frozenset()
     options: tuple[Option, ...] = ()
-
-    @property
-    def likeness(self) -> Likeness:
-        return tuple(option.counts for option in self.options)
+    likeness: Likeness = ()
 
 
 class Pool:
@@ -50,7 +49,8 @@ class Pool:
         self.units: defaultdict[Likeness, dict[int, Unit]] = defaultdict(dict)
         self._units: list[Unit] = []
         self._place_of: dict[str, tuple[int, int]] = {}
-        self._known_options: dict[object, tuple[Option, ...]] = {}
+        self._patterns: dict[object, int] = {}
+        self._known_options: dict[tuple[int, frozenset[int]], tuple[tuple[Option, ...], Likeness]] = {}
         self._find_units()
 
     def add(self, candidate_id: str) -> None:
@@ -84,17 +84,20 @@ class Pool:
             members = sorted(_reachable(first, related))
             number = len(self._units)
             self._place_of.update((member, (number, index)) for index, member in enumerate(members))
+            sorts = tuple(self._entries[member][1] for member in members)
+            excluded_by = tuple(
+                frozenset(self._place_of[other][1] for other in related[member]) for member in members
+            )
             self._units.append(
                 Unit(
                     members=tuple(self._entries[member][0] for member in members),
-                    sorts=tuple(self._entries[member][1] for member in members),
-                    excluded_by=tuple(
-                        frozenset(self._place_of[other][1] for other in related[member]) for member in members
-                    ),
+                    sorts=sorts,
+                    excluded_by=excluded_by,
+                    pattern=self._patterns.setdefault((sorts, excluded_by), len(self._patterns)),
                 )
             )
 
-    def _change(self, number: int, free: set[int]) -> None:
+    def _change(self, number: int, free: frozenset[int]) -> None:
         unit = self._units[number]
         if unit.options:
             like = self.units[unit.likeness]
@@ -102,10 +105,12 @@ class Pool:
             if not like:
                 del self.units[unit.likeness]
         unit.free = free
-        shape = (unit.sorts, unit.excluded_by, frozenset(free))
-        if shape not in self._known_options:
-            self._known_options[shape] = _options(unit)
-        unit.options = self._known_options[shape]
+        known = self._known_options.get((unit.pattern, free))
+        if known is None:
+            options = _options(unit)
+            known = options, tuple(option.counts for option in options)
+            self._known_options[unit.pattern, free] = known
+        unit.options, unit.likeness = known
         if unit.options:
             self.units[unit.likeness][number] = unit
 
@@ -121,7 +126,7 @@ def _reachable(first: str, related: Mapping[str, set[str]]) -> set[str]:
 
 def _options(unit: Unit) -> tuple[Option, ...]:
     """The ways to use a unit of which none gives all that another gives, too."""
-    by_counts = _choices(frozenset(unit.free), unit)
+    by_counts = _choices(unit.free, unit)
     return tuple(
         Option(counts, by_counts[counts])
         for counts in sorted(by_counts)

@@ -149,3 +149,33 @@ def test_thousands_of_like_units_are_one_case_for_the_search():
     picks = choose([Ask(kind="gpu", count=200), Ask(kind="slice", count=400)], devices)
     assert picks is not None
     assert is_answer([Ask(kind="gpu", count=200), Ask(kind="slice", count=400)], devices, picks)
+
+
+def test_the_common_site_gives_way_to_an_ask_that_is_bound_to_it():
+    cards = [gpu("a"), gpu("b", "uni-b")]
+
+    assert choose([Ask(same_site_as=0), Ask(site="uni-a")], cards) == (("b",), ("a",))
+
+
+def test_few_sites_are_found_among_too_many_to_try_every_set():
+    cards = [gpu(f"s{number:02}", f"site-{number:02}") for number in range(60)]
+    cards += [gpu(f"t{number}", f"site-{number}") for number in (57, 58, 59)]
+
+    picks = choose([Ask(kind="gpu", count=5)], cards)
+
+    assert picks is not None
+    assert sorted(picks[0])[:2] == ["s57", "s58"]
+    assert {candidate_id[1:] for candidate_id in picks[0]} == {"57", "58", "59"}
+
+
+def test_a_rich_site_that_another_makes_needless_is_left_out():
+    cards = [gpu(f"x{number}", "a-rich") for number in range(3)]
+    nics = [Candidate(id=f"n{number}", site=f"nic-{number}", kind="nic") for number in range(70)]
+    both = [gpu(f"y{number}", f"nic-{number}") for number in range(3)]
+    asks = [Ask(kind="gpu", count=3), Ask(kind="nic", count=4)]
+
+    picks = choose(asks, cards + nics + both)
+
+    assert picks is not None
+    site_of = {candidate.id: candidate.site for candidate in cards + nics + both}
+    assert len({site_of[candidate_id] for line in picks for candidate_id in line}) == 4

@@ -94,3 +94,12 @@ def test_asks_that_only_fail_beside_each_other_name_the_later_one():
     assert explain([Ask(kind="gpu"), Ask(kind="slice", count=2)], devices, busy, starts_at=0, ends_at=50) == [
         shortfall(1, found=1, wanted=2, until=100)
     ]
+
+
+def test_leases_may_follow_each_other_without_a_gap():
+    card = gpu("a", preparation_s=10, cleanup_s=20)
+    busy = {"a": [(0, 90), (220, 300)]}
+
+    assert explain([Ask(named="a")], [card], busy, starts_at=100, ends_at=200) == []
+    assert explain([Ask(named="a")], [card], busy, starts_at=99, ends_at=200) != []
+    assert explain([Ask(named="a")], [card], busy, starts_at=100, ends_at=201) != []

@@ -169,3 +169,14 @@ def test_merged_intervals_hold_the_same_moments_sorted_and_apart(intervals):
     }
     assert all(start < end for start, end in result)
     assert all(first[1] < second[0] for first, second in pairwise(result))
+
+
+def test_a_lease_that_began_long_before_the_earliest_moment_is_seen_when_looking_back():
+    card = Candidate(id="a", site="uni-a", kind="gpu")
+    busy = {"a": [(-500, 400), (1000, 2000)]}
+
+    slots = nearest_windows(
+        [Ask()], [card], busy, duration_s=100, wanted_at=350, earliest=0, latest=3000, step_s=100
+    )
+
+    assert [slot.starts_at for slot in slots] == [400]
