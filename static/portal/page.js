@@ -1,29 +1,9 @@
 /** What every page does: theme, zone chip, menus, and times in the viewer's zone. */
 
 import { el } from "./dom.js";
-import { browserZone, clock, countdownWords, dayWords, isZone, momentWords, offsetMinutes, offsetWords, utcWords, windowWords, zoneWords } from "./time.js";
+import { browserZone, isZone, offsetMinutes, offsetWords, zoneWords } from "./time.js";
+import { showCountdowns, showTimes } from "./times.js";
 import { chooseZone, onZone, viewerZone } from "./zone.js";
-
-/** Show every `<time>` the server wrote in UTC in the viewer's zone; UTC stays on hover. */
-export function showTimes(root = document) {
-  const zone = viewerZone();
-  const words = { clock, day: dayWords, moment: momentWords };
-  for (const node of root.querySelectorAll("time[datetime]")) {
-    const ms = Date.parse(node.dateTime);
-    if (Number.isNaN(ms)) continue;
-    node.title = utcWords(ms);
-    const shape = node.dataset.show ?? "moment";
-    if (shape === "countdown") continue;
-    node.textContent = shape === "window" ? windowWords(zone, ms, Date.parse(node.dataset.until)) : words[shape](zone, ms);
-  }
-  for (const node of root.querySelectorAll("[data-zone-name]")) node.textContent = zoneWords(zone);
-}
-
-function tick() {
-  for (const node of document.querySelectorAll('time[data-show="countdown"]')) {
-    node.textContent = countdownWords(Date.parse(node.dateTime) - Date.now());
-  }
-}
 
 function dressZoneMenu() {
   const menu = document.getElementById("zone-menu");
@@ -79,6 +59,6 @@ dressTheme();
 dressZoneMenu();
 dressMenus();
 showTimes();
-tick();
-if (document.querySelector('time[data-show="countdown"]')) setInterval(tick, 1000);
+showCountdowns();
+setInterval(showCountdowns, 1000);
 onZone(() => showTimes());

@@ -44,8 +44,8 @@ export class Agenda {
   drawDays() {
     const { board } = this;
     const { zone, date } = board.state;
-    const first = startOfWeek(zone, date);
     const today = startOfDay(zone, board.now());
+    const first = date >= today && date < addDays(zone, today, 7) ? today : startOfWeek(zone, date);
     return el("div", { class: "day-strip", role: "group", aria: { label: "Day" } }, Array.from({ length: 7 }, (_, i) => {
       const day = addDays(zone, first, i);
       const [weekday] = dayWords(zone, day).split(" ");

@@ -266,7 +266,7 @@ export class Board {
     const { lines, height } = this.layout();
     this.dressBlank(lines);
     if (agenda) { this.agenda.render(this.version); return; }
-    if (this.grid.clientWidth && Math.abs(this.grid.clientWidth - this.measuredWidth) > 0) { this.measuredWidth = this.grid.clientWidth; this.measure(); this.version += 1; }
+    if (this.grid.clientWidth && this.grid.clientWidth !== this.measuredWidth) { this.measuredWidth = this.grid.clientWidth; this.measure(); this.version += 1; }
     const rest = Math.max((this.total ?? 0) - this.loadedRows(), 0);
     this.grid.setAttribute("aria-rowcount", lines.length + 1);
     this.canvas.style.height = `${height + (this.state.free ? 0 : rest * 32)}px`;

@@ -6,7 +6,7 @@ import { durationWords, fromInput, HOUR, iso, MINUTE, toInput, windowWords, zone
 import { toast } from "../../portal/toast.js";
 import { healthOf, kindWords } from "../states.js";
 import { act, checkBooking, createReservation, fetchAdapters, fetchResource, findSlots } from "./api.js";
-import { drawAlternatives, drawRefusal } from "./refusal.js";
+import { drawAlternatives, drawRefusal, reasonWords } from "./refusal.js";
 import { AdapterSettings } from "./settings.js";
 
 const LENGTHS = [1, 2, 4, 8, 24];
@@ -82,7 +82,7 @@ export class Booking {
       return el("li", { class: "chosen" },
         health ? el("span", { class: "dot", data: { health: health[0] }, title: health[1] }) : el("span", { class: "times" }, icon("search")),
         el("span", { class: "chosen-name" }, label, quiet && el("span", { class: "quiet" }, ` ${quiet}`),
-          verdict && el("span", { class: "errors chosen-why" }, verdict.message)),
+          verdict && el("span", { class: "errors chosen-why" }, reasonWords(verdict, { zone: this.board.state.zone, nameOf: (id) => this.board.nameOf(id) }))),
         this.verdict?.would_book && el("span", { class: "free", title: "Free for the whole window" }, icon("check"), el("span", { class: "visually-hidden" }, "free")),
         el("button", { type: "button", class: "icon-button", aria: { label: `Remove ${label}` }, onclick: onremove }, icon("close")));
     };

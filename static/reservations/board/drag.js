@@ -69,6 +69,7 @@ export class Drag {
       this.gesture = { kind: "create", add: event.shiftKey || event.ctrlKey || event.metaKey };
     }
     Object.assign(this.gesture, { origin: spot, startX: event.clientX, startY: event.clientY, last: event, before: this.board.state.selection });
+    this.board.grid.classList.add("by-pointer");
     this.board.grid.focus({ preventScroll: true });
     event.preventDefault();
     const follow = (move) => this.follow(move);

@@ -17,7 +17,7 @@ export class Keyboard {
     this.cursor = null; // {key of the line, ms}
     board.grid.addEventListener("keydown", (event) => this.press(event));
     board.grid.addEventListener("focus", () => { if (board.grid.matches(":focus-visible")) this.ensure(); board.schedule(); });
-    board.grid.addEventListener("blur", () => board.schedule());
+    board.grid.addEventListener("blur", () => { board.grid.classList.remove("by-pointer"); board.schedule(); });
   }
 
   ensure() {
@@ -38,6 +38,7 @@ export class Keyboard {
     const { board } = this;
     if (event.altKey || (event.metaKey && event.key.length === 1) || (event.ctrlKey && event.key.length === 1)) return;
     if (event.target !== board.grid) return;
+    board.grid.classList.remove("by-pointer");
     const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1], PageUp: [0, -10], PageDown: [0, 10] };
     const actions = {
       Enter: () => this.enter(), " ": () => this.enter(), Escape: () => this.drop(),

@@ -1,13 +1,22 @@
 /** Why not, until when, and what would work instead, as buttons. */
 
 import { el } from "../../portal/dom.js";
-import { windowWords } from "../../portal/time.js";
+import { momentWords, windowWords } from "../../portal/time.js";
+
+/** Return why one device is refused; where a time is part of it, in the viewer's zone. */
+export function reasonWords(one, { zone, nameOf }) {
+  const known = one.resource && nameOf ? nameOf(one.resource) : null;
+  const name = known && known !== "A device" ? known : one.resource_name;
+  const words = { taken: "is taken", maintenance: "is in maintenance" }[one.reason];
+  if (!words || !one.until || !name) return one.message;
+  return `${name} ${words} until ${momentWords(zone, Date.parse(one.until))}.`;
+}
 
 /** Return a refusal in words; `onTake` books one of the windows that would work. */
 export function drawRefusal(problem, { zone, asked, onTake, nameOf }) {
   const { refusals = [], alternatives = [], never = false } = problem.more ?? {};
   const fields = Object.entries(problem.errors ?? {}).flatMap(([name, words]) => [words].flat().map((word) => `${name.replaceAll("_", " ")}: ${word}`));
-  const lines = refusals.length ? refusals.map((one) => one.message) : [problem.message];
+  const lines = refusals.length ? refusals.map((one) => reasonWords(one, { zone, nameOf })) : [problem.message];
   return el("div", { class: "refusal", role: "alert" },
     el("div", { class: "note bad" }, el("div", {},
       el("strong", {}, problem.status === 409 ? (asked ? `Not booked for ${windowWords(zone, asked.from, asked.to)}` : "Not booked") : "That did not work"),

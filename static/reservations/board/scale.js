@@ -1,13 +1,12 @@
 /** The time axis: which range a view shows, where a moment lies, where it snaps to. */
 
-import { addDays, DAY, HOUR, MINUTE, offsetMinutes, partsIn, startOfDay, startOfMonth, startOfWeek } from "../../portal/time.js";
+import { addDays, HOUR, MINUTE, offsetMinutes, partsIn, startOfDay, startOfMonth } from "../../portal/time.js";
 
-/** Return the half-open range that a view shows around a day. */
+/** Return the half-open range that a view shows. A week begins at its day: what comes next matters more than Monday. */
 export function rangeOf(view, zone, date) {
-  if (view === "week") { const from = startOfWeek(zone, date); return { from, to: addDays(zone, from, 7) }; }
   if (view === "month") return { from: startOfMonth(zone, date), to: startOfMonth(zone, date, 1) };
   const from = startOfDay(zone, date);
-  return { from, to: addDays(zone, from, 1) };
+  return { from, to: addDays(zone, from, view === "week" ? 7 : 1) };
 }
 
 /** Return the day one step before or after. */
@@ -73,5 +72,3 @@ export class Scale {
     return hours;
   }
 }
-
-export { DAY, HOUR, MINUTE };
