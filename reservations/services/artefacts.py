@@ -37,7 +37,8 @@ def accept_artefact(
         raise Invalid({"file": [f"{slot.title} may have {slot.max_bytes // 1024} KiB at most."]})
     digest = hashlib.sha256(content).hexdigest()
     file = GivenFile(name=name, filename=filename, sha256=digest, content=content)
-    problems = description.check_artefacts({}, [file])
+    # Its companions come by themselves; that they fit together is checked when they are booked with.
+    problems = [problem for problem in description.check_artefacts({}, [file]) if problem.field == name]
     if problems:
         raise Invalid({"file": [problem.message for problem in problems]})
     artefact, _ = Artefact.objects.get_or_create(

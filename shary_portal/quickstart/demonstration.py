@@ -1,6 +1,7 @@
 """Loads the demonstration federation into the portal's database."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from allauth.account.models import EmailAddress
@@ -10,6 +11,7 @@ from accounts.models import Membership, Organisation, Project, User
 from adapters.catalogue import CATALOGUE
 from resources.models import Operatorship, Resource, Site
 from shary_portal.quickstart import federation
+from shary_portal.quickstart.bookings import make_bookings
 
 
 def is_loaded() -> bool:
@@ -18,8 +20,8 @@ def is_loaded() -> bool:
 
 
 @transaction.atomic
-def load(*, inventory: Mapping[str, Any], password: str) -> None:
-    """Make organisations, people, projects, sites and devices."""
+def load(*, inventory: Mapping[str, Any], password: str, now: datetime) -> None:
+    """Make organisations, people, projects, sites, devices and a few bookings."""
     organisations = {
         entry.slug: Organisation.objects.get_or_create(slug=entry.slug, defaults={"name": entry.name})[0]
         for entry in federation.ORGANISATIONS
@@ -53,6 +55,7 @@ def load(*, inventory: Mapping[str, Any], password: str) -> None:
             Operatorship.objects.create(site=sites[slug], user=user)
     for device in inventory["devices"]:
         _make_device(device, site=sites[device["site"]], parent=None)
+    make_bookings(now=now)
 
 
 @transaction.atomic
@@ -68,14 +71,6 @@ def update_addresses(*, inventory: Mapping[str, Any]) -> None:
         if settings != resource.settings:
             resource.settings = settings
             resource.save(update_fields=["settings"])
-
-
-def set_password(password: str) -> None:
-    """Give the demonstration's people the password that the quickstart prints."""
-    for user in User.objects.filter(email__in=[person.email for person in federation.PEOPLE]):
-        if not user.check_password(password):
-            user.set_password(password)
-            user.save(update_fields=["password"])
 
 
 def _make_user(person: federation.Person, organisation: Organisation, password: str) -> User:

@@ -14,10 +14,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from shary_portal.quickstart.federation import EMULATORS, Emulator
+from shary_portal.quickstart.federation import CARD_NAMES, EMULATORS, Emulator
 from shary_portal.quickstart.ports import free_port, is_free
 from shary_portal.quickstart.processes import Part
 from shary_portal.quickstart.state import write_private
+
+IMAGES = ("ubuntu-gpu", "pytorch", "cuda-devel")
 
 
 class EmulatedDevices:
@@ -62,8 +64,11 @@ class EmulatedDevices:
                 env["BMC_PASSWORD"] = (folder / "password").read_text()
             case "lxd":
                 command += ["--trust", str(folder / "client.crt"), "--certificate", str(folder)]
+                command += ["--name", emulator.slug]
+                for image in IMAGES:
+                    command += ["--image", image]
                 for pci, model in emulator.gpus:
-                    command += ["--gpu", f"{pci}={model}"]
+                    command += ["--gpu", f"{pci}={CARD_NAMES[model]}"]
         return Part(name=f"device.{emulator.slug}", command=command, env=env, patience_s=1.0)
 
     def parts(self) -> list[Part]:
@@ -105,8 +110,18 @@ class EmulatedDevices:
                     "key_secret": secret_name(emulator, "client.key"),
                     "server_certificate_secret": secret_name(emulator, "server.crt"),
                     "cards": [pci for pci, _ in emulator.gpus],
-                    "image": "ubuntu/24.04",
+                    "instance_type": "container",
+                    "image": IMAGES[0],
+                    "more_images": list(IMAGES[1:]),
+                    "ssh_host": "127.0.0.1",
+                    "ssh_listen": "127.0.0.1",
+                    "ssh_ports": self._ssh_ports(emulator),
                 }
+
+    def _ssh_ports(self, emulator: Emulator) -> str:
+        """Return a span of ports of its own for each host, below those that the system gives out."""
+        first = 20000 + 100 * self.emulators.index(emulator)
+        return f"{first}-{first + 99}"
 
     def _make_secrets(self, emulator: Emulator) -> None:
         folder = self.folder_of(emulator)

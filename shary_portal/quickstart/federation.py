@@ -3,6 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+MEMORY_GIB = {"L40S": 48, "A16": 16, "H100": 80}
+CARD_NAMES = {
+    "L40S": "NVIDIA L40S",
+    "A16": "NVIDIA A16",
+    "H100": "NVIDIA H100 80GB HBM3",
+}
 EmulatorKind = Literal["p4runtime", "redfish", "lxd"]
 
 

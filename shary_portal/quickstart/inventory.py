@@ -1,16 +1,10 @@
 """The demonstration's devices as the portal lists them: wholes, and the parts they are cut into."""
 
 from typing import Any
+from uuid import NAMESPACE_DNS, uuid5
 
 from shary_portal.quickstart.emulators import EmulatedDevices
-from shary_portal.quickstart.federation import Emulator
-
-MEMORY_GIB = {"L40S": 48, "A16": 16, "H100": 80}
-CARD_NAMES = {
-    "L40S": "NVIDIA L40S",
-    "A16": "NVIDIA A16",
-    "H100": "NVIDIA H100 80GB HBM3",
-}
+from shary_portal.quickstart.federation import CARD_NAMES, MEMORY_GIB, Emulator
 
 
 def inventory(devices: EmulatedDevices) -> list[dict[str, Any]]:
@@ -61,17 +55,18 @@ def _card(emulator: Emulator, number: int) -> dict[str, Any]:
         "adapter": "gpu_lxd",
         "settings": {"pci": pci},
         "attributes": {**_gpu(model, cards=1), "pci": pci},
-        "parts": [_slice(name, model, profile, label) for profile, label in emulator.slices],
+        "parts": [_slice(name, pci, model, profile, label) for profile, label in emulator.slices],
     }
 
 
-def _slice(card: str, model: str, profile: str, label: str) -> dict[str, Any]:
+def _slice(card: str, pci: str, model: str, profile: str, label: str) -> dict[str, Any]:
     memory = float(profile.partition(".")[2].removesuffix("gb"))
     return {
         "name": f"{card} {label}",
         "kind": "gpu",
         "adapter": "gpu_lxd",
-        "settings": {},
+        # Made up, but always the same: the card's slices are cut before the portal sees them.
+        "settings": {"pci": pci, "mig_uuid": f"MIG-{uuid5(NAMESPACE_DNS, f'{pci} {label}')}"},
         "attributes": {"model": f"{CARD_NAMES[model]} MIG {profile}", "memory_gib": memory, "cards": 1},
         "parts": [],
     }

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 
 from accounts.models import User
 from shary_portal.quickstart import demonstration
@@ -29,5 +30,5 @@ class Command(BaseCommand):
         if User.objects.exists():
             self.stdout.write("This database has users of its own, so the demonstration stays out of it.")
             return
-        demonstration.load(inventory=inventory, password=password)
+        demonstration.load(inventory=inventory, password=password, now=timezone.now())
         self.stdout.write("Loaded the demonstration: three sites with emulated devices.")
