@@ -172,11 +172,11 @@ def test_merged_intervals_hold_the_same_moments_sorted_and_apart(intervals):
 
 
 def test_a_lease_that_began_long_before_the_earliest_moment_is_seen_when_looking_back():
-    card = Candidate(id="a", site="uni-a", kind="gpu")
-    busy = {"a": [(-500, 400), (1000, 2000)]}
+    cards = [Candidate(id=name, site="uni-a", kind="gpu") for name in "ab"]
+    busy = {"a": [(-500, 400), (450, 2000)], "b": [(150, 2000)]}
 
     slots = nearest_windows(
-        [Ask()], [card], busy, duration_s=100, wanted_at=350, earliest=0, latest=3000, step_s=100
+        [Ask()], cards, busy, duration_s=100, wanted_at=350, earliest=0, latest=3000, step_s=100
     )
 
-    assert [slot.starts_at for slot in slots] == [400]
+    assert [(slot.starts_at, slot.picks) for slot in slots] == [(0, (("b",),)), (2000, (("a",),))]
