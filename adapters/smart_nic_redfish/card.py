@@ -17,6 +17,7 @@ CHASSIS = "/redfish/v1/Chassis/Card1"
 NETWORK = f"{CHASSIS}/NetworkAdapters/NvidiaNetworkAdapter"
 PRIVILEGE = f"{NETWORK}/Oem/Nvidia/HostPrivilegeConfig"
 FIRMWARE = "/redfish/v1/UpdateService/FirmwareInventory/BMC_Firmware"
+SUBSCRIPTIONS = "/redfish/v1/EventService/Subscriptions"
 ACCOUNTS = "/redfish/v1/AccountService/Accounts"
 
 
@@ -107,8 +108,18 @@ def sessions_of(bmc: Bmc, names: set[str]) -> Iterator[Found]:
             yield session
 
 
+def foreign_subscriptions(bmc: Bmc, settings: Settings) -> list[Found]:
+    """Return the subscriptions by which a holder would go on hearing from the card."""
+    if bmc.find(SUBSCRIPTIONS) is None:
+        return []
+    allowed = settings.event_destinations
+    return [found for found in bmc.members(SUBSCRIPTIONS) if found.body.get("Destination") not in allowed]
+
+
 def set_back(bmc: Bmc, settings: Settings) -> None:
     """Bring the card to the state that the site wants between leases; does nothing to what is in it."""
+    for subscription in foreign_subscriptions(bmc, settings):
+        bmc.delete(subscription.path)
     sight = look(bmc)
     if sight.boot_override != "Disabled":
         bmc.patch(sight.system, {"Boot": {"BootSourceOverrideEnabled": "Disabled"}})
@@ -138,7 +149,9 @@ def checks_of(bmc: Bmc, settings: Settings) -> list[Check]:
     sight = look(bmc)
     accounts = lease_accounts(bmc)
     sessions = [s for s in bmc.members(SESSIONS) if str(s.body.get("UserName", "")).startswith(PREFIX)]
+    told = sorted(str(found.body.get("Destination")) for found in foreign_subscriptions(bmc, settings))
     checks = [
+        _check("Nobody else is sent events", "", ", ".join(told), SUBSCRIPTIONS),
         _check("No account of a lease", "", ", ".join(sorted(accounts)), ACCOUNTS),
         _check("No session of a lease", "0", str(len(sessions)), SESSIONS),
         _check("Mode", settings.mode, sight.mode, OEM),

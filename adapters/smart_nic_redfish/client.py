@@ -107,7 +107,7 @@ class Bmc:
             self._token = answer.headers.get("X-Auth-Token", "")
             self._session = urlsplit(answer.headers.get("Location", "")).path
             if not self._token:
-                raise DeviceRefused(  # noqa: TRY301  the connection is closed below
+                raise DeviceRefused(
                     f"The BMC at {self._address.url} opened a session and gave no token for it."
                 )
         except BaseException:
@@ -261,9 +261,7 @@ def _connect(address: Address) -> http.client.HTTPSConnection:
         connection.connect()
         shown = connection.sock.getpeercert(binary_form=True)
         if address.certificate_of == "server" and shown not in pinned:
-            raise ssl.SSLCertVerificationError(  # noqa: TRY301  the same to the caller as a broken chain
-                "it shows another certificate than the pinned one"
-            )
+            raise ssl.SSLCertVerificationError("it shows another certificate than the pinned one")
     except ssl.SSLCertVerificationError as error:
         connection.close()
         raise InvalidSettings(

@@ -72,6 +72,11 @@ class Settings:
         title="BIOS attributes between leases",
         description="Those that a holder must not leave changed, such as EnableSMMU; others are not looked at.",
     )
+    event_destinations: tuple[str, ...] = Field(
+        default=(),
+        title="Where the BMC may send events",
+        description="Subscriptions of the site's own monitoring. After a lease, all others are deleted.",
+    )
     asset_tag: Annotated[str, AfterValidator(_is_site_tag)] = Field(
         default="",
         title="Asset tag between leases",

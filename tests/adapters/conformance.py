@@ -297,9 +297,7 @@ class AdapterConformance:
         assert adapter.release(order).is_clean
         assert device.residue(order) == []
 
-    def test_an_isolated_device_stays_closed_when_its_lease_is_provisioned_again(
-        self, adapter, device, order
-    ):
+    def test_an_isolated_device_stays_closed_when_its_lease_is_provisioned_again(self, adapter, device, order):
         access = adapter.provision(order)
         adapter.admit(order)
         adapter.isolate(order)

@@ -12,6 +12,8 @@ from adapters.emulators.redfish.messages import (
     Refusal,
     Request,
     bad_value,
+    found,
+    members,
     missing_property,
     no_privilege,
     not_found,
@@ -74,7 +76,7 @@ class AccountResources:
         )
 
     def _account_service(self, request: Request, match: re.Match[str]) -> Answer:
-        return _found(
+        return found(
             request.path,
             "AccountService.v1_10_0.AccountService",
             ServiceEnabled=True,
@@ -88,13 +90,13 @@ class AccountResources:
 
     def _accounts(self, request: Request, match: re.Match[str]) -> Answer:
         seen = [name for name in self.card.accounts if _may_see(request, name)]
-        return _members(request.path, "ManagerAccountCollection", [f"{ACCOUNTS}/{name}" for name in seen])
+        return members(request.path, "ManagerAccountCollection", [f"{ACCOUNTS}/{name}" for name in seen])
 
     def _account(self, request: Request, match: re.Match[str]) -> Answer:
         account = self._find(match[1], request.path)
         if not _may_see(request, account.name):
             raise no_privilege()
-        return _found(
+        return found(
             request.path,
             "ManagerAccount.v1_7_0.ManagerAccount",
             UserName=account.name,
@@ -166,12 +168,12 @@ class AccountResources:
         return Answer(status=200, body={"@Message.ExtendedInfo": []})
 
     def _roles(self, request: Request, match: re.Match[str]) -> Answer:
-        return _members(request.path, "RoleCollection", [f"{ROLES}/{name}" for name in PRIVILEGES])
+        return members(request.path, "RoleCollection", [f"{ROLES}/{name}" for name in PRIVILEGES])
 
     def _role(self, request: Request, match: re.Match[str]) -> Answer:
         if match[1] not in PRIVILEGES:
             raise not_found(request.path)
-        return _found(
+        return found(
             request.path,
             "Role.v1_3_1.Role",
             RoleId=match[1],
@@ -180,7 +182,7 @@ class AccountResources:
         )
 
     def _session_service(self, request: Request, match: re.Match[str]) -> Answer:
-        return _found(
+        return found(
             request.path,
             "SessionService.v1_1_8.SessionService",
             ServiceEnabled=True,
@@ -190,7 +192,7 @@ class AccountResources:
 
     def _sessions(self, request: Request, match: re.Match[str]) -> Answer:
         seen = [s.id for s in self.card.sessions.values() if _may_end(request, s.username)]
-        return _members(request.path, "SessionCollection", [f"{SESSIONS}/{name}" for name in seen])
+        return members(request.path, "SessionCollection", [f"{SESSIONS}/{name}" for name in seen])
 
     def _session(self, request: Request, match: re.Match[str]) -> Answer:
         session = self.card.sessions.get(match[1])
@@ -235,16 +237,6 @@ def _may_see(request: Request, name: str) -> bool:
 
 def _may_end(request: Request, name: str) -> bool:
     return name == request.username or "ConfigureManager" in request.privileges
-
-
-def _found(path: str, kind: str, **properties: Any) -> Answer:
-    body: Body = {"@odata.id": path, "@odata.type": f"#{kind}", "Id": path.rsplit("/", 1)[-1]}
-    return Answer(status=200, body=body | properties)
-
-
-def _members(path: str, kind: str, members: list[str]) -> Answer:
-    links = [{"@odata.id": member} for member in members]
-    return _found(path, f"{kind}.{kind}", Members=links, **{"Members@odata.count": len(members)})
 
 
 def _session_body(session_id: str, username: str) -> Body:

@@ -72,6 +72,9 @@ class Card:
     boot_target: str = "None"
     power: str = "On"
     accounts: dict[str, Account] = field(default_factory=dict)
+    subscriptions: dict[str, str] = field(default_factory=dict)
+    cuts_sessions: bool = True
+    """Whether closing an account ends its sessions; not all firmware does."""
     changes: int = 0
 
     def __post_init__(self) -> None:
@@ -124,7 +127,7 @@ class Card:
                 del self.sessions[session.id]
             elif hmac.compare_digest(session.token.encode(), token.encode()):
                 account = self.accounts.get(session.username)
-                if account is None or not account.enabled:
+                if account is None or (self.cuts_sessions and not account.enabled):
                     del self.sessions[session.id]
                     return None
                 session.last_used = time.monotonic()
@@ -132,7 +135,9 @@ class Card:
         return None
 
     def end_sessions(self, name: str) -> None:
-        """End all sessions of an account."""
+        """End all sessions of an account that was closed, if the firmware does."""
+        if not self.cuts_sessions:
+            return
         for session in [s for s in self.sessions.values() if s.username == name]:
             del self.sessions[session.id]
 

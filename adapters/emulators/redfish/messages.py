@@ -30,6 +30,18 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+def found(path: str, kind: str, **properties: Any) -> Answer:
+    """Show a resource."""
+    body: Body = {"@odata.id": path, "@odata.type": f"#{kind}", "Id": path.rsplit("/", 1)[-1]}
+    return Answer(status=200, body=body | properties)
+
+
+def members(path: str, kind: str, paths: list[str]) -> Answer:
+    """Show a collection."""
+    links = [{"@odata.id": member} for member in paths]
+    return found(path, f"{kind}.{kind}", Members=links, **{"Members@odata.count": len(links)})
+
+
 class Refusal(Exception):
     """The BMC says no."""
 

@@ -1,11 +1,10 @@
 """The resources of a BlueField's BMC: which there are, who may do what, what a change does."""
 
 import re
-from collections.abc import Callable
-from typing import Any
 
-from adapters.emulators.redfish.accounts import AccountResources
+from adapters.emulators.redfish.accounts import Handler
 from adapters.emulators.redfish.card import Card
+from adapters.emulators.redfish.events import EventResources
 from adapters.emulators.redfish.messages import (
     Answer,
     Body,
@@ -13,6 +12,8 @@ from adapters.emulators.redfish.messages import (
     Request,
     bad_value,
     etag_of,
+    found,
+    members,
     missing_property,
     no_privilege,
     not_allowed,
@@ -30,10 +31,8 @@ RESETS = ("On", "ForceOff", "GracefulShutdown", "ForceRestart", "GracefulRestart
 BOOT_TARGETS = ("None", "Pxe", "UefiHttp", "UefiShell", "Usb", "Hdd")
 PORTS = 2
 
-Handler = Callable[[Request, re.Match[str]], Answer]
 
-
-class Service(AccountResources):
+class Service(EventResources):
     """Answers requests from the state of one card."""
 
     def __init__(self, card: Card) -> None:
@@ -99,12 +98,12 @@ class Service(AccountResources):
                 table[f"{OEM}/Connectx/ExternalHostPrivileges/Actions/ExternalHostPrivileges.Set"] = {
                     "POST": (change, self._set_old_privilege)
                 }
-        return table | self.account_table()
+        return table | self.account_table() | self.event_table()
 
     # --- what there is to see ---
 
     def _root(self, request: Request, match: re.Match[str]) -> Answer:
-        return _found(
+        return found(
             "/redfish/v1",
             "ServiceRoot.v1_15_0.ServiceRoot",
             Name="Root Service",
@@ -115,12 +114,13 @@ class Service(AccountResources):
             Chassis=_link("/redfish/v1/Chassis"),
             AccountService=_link("/redfish/v1/AccountService"),
             SessionService=_link("/redfish/v1/SessionService"),
+            EventService=_link("/redfish/v1/EventService"),
             Links={"Sessions": _link("/redfish/v1/SessionService/Sessions")},
         )
 
     def _system(self, request: Request, match: re.Match[str]) -> Answer:
         card = self.card
-        return _found(
+        return found(
             SYSTEM,
             "ComputerSystem.v1_22_0.ComputerSystem",
             Name="Bluefield",
@@ -144,7 +144,7 @@ class Service(AccountResources):
 
     def _bios(self, request: Request, match: re.Match[str]) -> Answer:
         settings = {"SettingsObject": _link(f"{SYSTEM}/Bios/Settings")}
-        return _found(
+        return found(
             f"{SYSTEM}/Bios",
             "Bios.v1_2_0.Bios",
             Name="BIOS Configuration",
@@ -154,9 +154,7 @@ class Service(AccountResources):
 
     def _bios_settings(self, request: Request, match: re.Match[str]) -> Answer:
         waiting = dict(self.card.pending_bios)
-        return _found(
-            f"{SYSTEM}/Bios/Settings", "Bios.v1_2_0.Bios", Name="Waiting settings", Attributes=waiting
-        )
+        return found(f"{SYSTEM}/Bios/Settings", "Bios.v1_2_0.Bios", Name="Waiting settings", Attributes=waiting)
 
     def _oem(self, request: Request, match: re.Match[str]) -> Answer:
         card = self.card
@@ -167,10 +165,10 @@ class Service(AccountResources):
                 "#Mode.Set": {"target": f"{OEM}/Actions/Mode.Set"},
                 "#HostRshim.Set": {"target": f"{OEM}/Actions/HostRshim.Set"},
             }
-        return _found(OEM, "NvidiaComputerSystem.v1_0_0.NvidiaComputerSystem", **shown)
+        return found(OEM, "NvidiaComputerSystem.v1_0_0.NvidiaComputerSystem", **shown)
 
     def _chassis(self, request: Request, match: re.Match[str]) -> Answer:
-        return _found(
+        return found(
             CARD,
             "Chassis.v1_21_0.Chassis",
             Name="Card1",
@@ -181,7 +179,7 @@ class Service(AccountResources):
         )
 
     def _port(self, request: Request, match: re.Match[str]) -> Answer:
-        return _found(
+        return found(
             request.path,
             "Port.v1_6_0.Port",
             Name=f"eth{match[1]}",
@@ -190,12 +188,12 @@ class Service(AccountResources):
         )
 
     def _firmware(self, request: Request, match: re.Match[str]) -> Answer:
-        return _found(request.path, "SoftwareInventory.v1_4_0.SoftwareInventory", Version=self.card.firmware)
+        return found(request.path, "SoftwareInventory.v1_4_0.SoftwareInventory", Version=self.card.firmware)
 
     def _privilege(self, request: Request, match: re.Match[str]) -> Answer:
         mode = self.card.host_privilege
         may = mode == "Privileged"
-        return _found(
+        return found(
             request.path,
             "NvidiaHostPrivilege.v1_0_0.NvidiaHostPrivilege",
             PrivilegeMode=mode,
@@ -206,7 +204,7 @@ class Service(AccountResources):
 
     def _old_privilege(self, request: Request, match: re.Match[str]) -> Answer:
         value = "Default" if self.card.host_privilege == "Privileged" else "Disabled"
-        return _found(
+        return found(
             request.path,
             "NvidiaExternalHostPrivileges.v1_0_0.NvidiaExternalHostPrivileges",
             ExternalHostPrivilege={"HostPrivFwUpdate": value, "HostPrivNvGlobal": value},
@@ -279,26 +277,13 @@ class Service(AccountResources):
         return success()
 
 
-def _found(path: str, kind: str, **properties: Any) -> Answer:
-    return Answer(
-        status=200,
-        body={"@odata.id": path, "@odata.type": f"#{kind}", "Id": path.rsplit("/", 1)[-1], **properties},
-    )
-
-
 def _link(path: str) -> dict[str, str]:
     return {"@odata.id": path}
 
 
-def _collection(name: str, members: list[str]) -> Handler:
+def _collection(name: str, paths: list[str]) -> Handler:
     def show(request: Request, match: re.Match[str]) -> Answer:
-        return _found(
-            request.path,
-            f"{name}Collection.{name}Collection",
-            Name=name,
-            Members=[_link(member) for member in members],
-            **{"Members@odata.count": len(members)},
-        )
+        return members(request.path, f"{name}Collection", paths)
 
     return show
 

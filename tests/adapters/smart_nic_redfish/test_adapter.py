@@ -120,6 +120,19 @@ def test_what_the_holder_changed_is_set_back(adapter, bmc, order, holder):
     assert (card.power, card.pending_bios) == ("On", {})
 
 
+def test_a_holder_is_not_sent_events_after_the_lease(adapter, bmc):
+    bmc.card.subscriptions["1"] = "https://monitor.uni-a.example/events"
+    order = order_for(target_for(bmc, event_destinations=["https://monitor.uni-a.example/events"]))
+    endpoint = adapter.provision(order).endpoints[0]
+    adapter.admit(order)
+    with Caller(endpoint.host, endpoint.port, login=(endpoint.username, endpoint.secret)) as caller:
+        wish = {"Destination": "https://holder.example/", "Protocol": "Redfish"}
+        assert caller.ask("POST", "/redfish/v1/EventService/Subscriptions", wish)[0] == 201
+
+    assert adapter.release(order).is_clean
+    assert bmc.card.subscriptions == {"1": "https://monitor.uni-a.example/events"}
+
+
 def test_bios_attributes_of_the_site_are_restored_by_a_restart(adapter, bmc, secrets):
     order = order_for(target_for(bmc, bios={"EnableSMMU": True}))
     adapter.provision(order)
@@ -169,6 +182,17 @@ def test_a_reader_may_look_and_change_nothing(adapter, bmc):
     with Caller(endpoint.host, endpoint.port, login=(endpoint.username, endpoint.secret)) as caller:
         assert caller.ask("GET", SYSTEM)[0] == 200
         assert caller.ask("PATCH", SYSTEM, {"AssetTag": "mine"})[0] == 403
+
+
+def test_sessions_end_also_where_closing_the_account_does_not_end_them(adapter, bmc, order, access):
+    bmc.card.cuts_sessions = False
+    with EmulatorProbe(bmc).hold_session(access, order) as session:
+        bmc.card.accounts[access.endpoints[0].username].enabled = False
+        assert session.alive()
+
+        adapter.isolate(order)
+
+        assert not session.alive()
 
 
 def test_a_stranger_cannot_lock_the_holder_out_before_the_start(adapter, bmc, order):
