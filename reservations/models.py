@@ -12,7 +12,7 @@ from django.db.models import F, Q
 
 from accounts.models import Project, User
 from reservations.encrypted import EncryptedTextField
-from reservations.states import ON_DEVICE, OVER, Status
+from reservations.states import IN_WORKER, ON_DEVICE, OVER, Status
 from resources.models import MaintenanceWindow, Resource, Site
 
 
@@ -99,6 +99,10 @@ class Lease(models.Model):
             models.CheckConstraint(
                 condition=Q(status__in=sorted(OVER)) | Q(next_action_at__isnull=False),
                 name="lease_cannot_hang",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status__in=sorted(IN_WORKER)) | Q(deadline_at__isnull=False),
+                name="lease_in_worker_has_a_deadline",
             ),
             models.CheckConstraint(
                 condition=~Q(status__in=sorted(ON_DEVICE)) | Q(epoch__isnull=False),

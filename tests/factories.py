@@ -13,7 +13,7 @@ from adapters.contract import Access, Endpoint
 from adapters.contract.wire import to_json
 from reservations.models import Artefact, Lease, Reservation
 from reservations.services.gate import move, record_moves
-from reservations.states import ON_DEVICE, Status
+from reservations.states import IN_WORKER, ON_DEVICE, Status
 from resources.models import Operatorship, Resource, Site
 
 _numbers = count(1)
@@ -195,6 +195,8 @@ def walk_lease(lease: Lease, status: Status, *, first: Status | None = None) -> 
     source = first or Status(lease.status)
     for to in _WAYS[status]:
         facts: dict[str, Any] = {}
+        if to in IN_WORKER:
+            facts["deadline_at"] = lease.ends_at
         if to == Status.PROVISIONING:
             facts["epoch"] = next_epoch()
         if to == Status.ACTIVE:

@@ -86,6 +86,7 @@ def accept_proof(lease: Lease, proof: CleanProof, *, now: datetime) -> None:
             now=now,
             reason="The site has cleaned it after all",
             next_action_at=now,
+            deadline_at=now + RELEASE_PATIENCE,
         )
     moved = move(
         lease_id=lease.pk,

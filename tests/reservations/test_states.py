@@ -1,7 +1,6 @@
 """The table of moves, in the code and in the database."""
 
 from datetime import timedelta
-from itertools import product
 from pathlib import Path
 
 import pytest
@@ -15,11 +14,10 @@ from reservations.states import FIRST, HOLDING, IN_WORKER, MOVES, ON_DEVICE, OVE
 from tests.factories import book_lease, make_resource, next_hour
 
 
-
 def test_every_state_is_in_the_table() -> None:
     assert set(MOVES) == set(Status)
     assert {status for status, moves in MOVES.items() if not moves} == OVER
-    assert HOLDING == set(Status) - OVER
+    assert set(Status) - OVER == HOLDING
     assert IN_WORKER < ON_DEVICE < HOLDING
 
 
@@ -118,7 +116,11 @@ def test_events_and_proofs_are_never_changed() -> None:
     )
     for rows in (LeaseEvent.objects.filter(lease=lease), Proof.objects.filter(pk=proof.pk)):
         table = rows.model._meta.db_table
-        with pytest.raises(DatabaseError, match="evidence"), transaction.atomic(), connection.cursor() as cursor:
+        with (
+            pytest.raises(DatabaseError, match="evidence"),
+            transaction.atomic(),
+            connection.cursor() as cursor,
+        ):
             cursor.execute(f"DELETE FROM {table} WHERE lease_id = %s", [lease.pk])
     with pytest.raises(DatabaseError, match="evidence"), transaction.atomic():
         LeaseEvent.objects.filter(lease=lease).update(reason="Nothing happened")
@@ -135,6 +137,7 @@ def _write(lease: Lease, source: Status, to: Status) -> None:
     Lease.objects.filter(pk=lease.pk).update(
         status=to,
         epoch=lease.epoch or 1,
+        deadline_at=lease.ends_at,
         next_action_at=None if to in OVER else lease.ends_at + timedelta(1),
     )
     record_moves([lease.pk], source=source, to=to, now=lease.starts_at, actor=None, reason="tried")

@@ -6,6 +6,7 @@ stands and does nothing when that is already beyond what the report says.
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from uuid import UUID
 
 import structlog
 from django.db import connection, transaction
@@ -57,7 +58,17 @@ def _believed(message: str, sites: dict[str, Site | None]) -> tuple[Site, Report
     report = unseal(Report, message, key=public_key(site.public_key))
     if report.site != slug:
         raise BadSeal(f"The site “{slug}” speaks for “{report.site}”.")
+    for name, key in (("lease", report.lease_id), ("resource", report.resource_id)):
+        if key is not None and _key(key) is None:
+            raise BadSeal(f"The site “{slug}” speaks of a {name} “{key}”, which is no identifier.")
     return site, report
+
+
+def _key(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def take_openings(reports: Iterable[Report], *, site: Site, now: datetime) -> None:
@@ -197,10 +208,7 @@ def _observed(report: Report, site: Site, now: datetime) -> None:
 
 def _judge_carried(lease_id: str, resource_id: str | None, healthy: bool, detail: str) -> tuple[bool, str]:
     """A device that carries a lease which is over was missed by a clean-up: nobody may get it like that."""
-    try:
-        lease = Lease.objects.filter(pk=lease_id, resource__covers__part=resource_id).first()
-    except (ValueError, TypeError):
-        lease = None
+    lease = Lease.objects.filter(pk=_key(lease_id), resource__covers__part=resource_id).first()
     if lease is None:
         return False, f"It carries the lease {lease_id}, which is none of ours; look at the device."
     if lease.status not in ON_DEVICE:

@@ -34,7 +34,9 @@ def user(project: Project) -> User:
 
 def request(user: User, *asks: Ask, starts_at: datetime | None = START, hours: float = 1) -> Request:
     ends_at = (starts_at or NOW) + timedelta(hours=hours)
-    return Request(user=user, project="quantum", starts_at=starts_at, ends_at=ends_at, asks=asks, purpose=" Try ")
+    return Request(
+        user=user, project="quantum", starts_at=starts_at, ends_at=ends_at, asks=asks, purpose=" Try "
+    )
 
 
 def refused(user: User, *asks: Ask, **when: object) -> CannotBook:
@@ -178,11 +180,25 @@ def test_no_start_means_now(user: User) -> None:
         (START, datetime.max.replace(tzinfo=UTC), "ends_at"),
         (datetime.min.replace(tzinfo=UTC), START, "starts_at"),
     ],
-    ids=["empty", "reversed", "past", "short", "long", "naive start", "naive end", "absurd end", "absurd start"],
+    ids=[
+        "empty",
+        "reversed",
+        "past",
+        "short",
+        "long",
+        "naive start",
+        "naive end",
+        "absurd end",
+        "absurd start",
+    ],
 )
 def test_windows_that_make_no_sense(user: User, starts_at: datetime, ends_at: datetime, field: str) -> None:
     asked = Request(
-        user=user, project="quantum", starts_at=starts_at, ends_at=ends_at, asks=[Ask(resource=make_resource().pk)]
+        user=user,
+        project="quantum",
+        starts_at=starts_at,
+        ends_at=ends_at,
+        asks=[Ask(resource=make_resource().pk)],
     )
     with pytest.raises(Invalid) as caught:
         book(asked, now=NOW)
@@ -235,7 +251,9 @@ def test_the_limits_of_site_and_project(user: User, project: Project) -> None:
     too_long = refused(user, Ask(resource=card.pk), hours=5)
     assert too_long.never
     assert "Roma allows leases of at most 4 h" in too_long.message
-    assert "can be booked until" in refused(user, Ask(resource=card.pk), starts_at=NOW + timedelta(days=8)).message
+    assert (
+        "can be booked until" in refused(user, Ask(resource=card.pk), starts_at=NOW + timedelta(days=8)).message
+    )
     book(request(user, Ask(resource=card.pk)), now=NOW)
     assert "allows 1 unfinished" in refused(user, Ask(resource=other.pk)).message
     Project.objects.filter(pk=project.pk).update(most_hours=3)

@@ -153,9 +153,7 @@ def test_cancelling_is_always_legal_and_twice_is_once(status: Status) -> None:
 
 def test_a_cancelled_window_is_free_at_once() -> None:
     lease = book_lease()
-    cancel(
-        reservation_id=lease.reservation_id, actor=lease.reservation.holder, now=lease.starts_at - HOUR
-    )
+    cancel(reservation_id=lease.reservation_id, actor=lease.reservation.holder, now=lease.starts_at - HOUR)
     assert book_lease(lease.resource, starts_at=lease.starts_at).pk
 
 

@@ -1,0 +1,1 @@
+"""The REST door to *when*: it translates, calls one service, and translates back."""

@@ -1,0 +1,180 @@
+"""Reservations and leases as the API shows them, built from objects in hand: no statement of its own."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from adapters.contract import Access
+from adapters.contract.wire import from_json
+from reservations.models import Lease, Proof, Reservation
+from reservations.phase import phase_of
+from reservations.selectors.viewer import Viewer
+from reservations.states import HOLDING, Status
+from reservations.words import say_moment, zone_of
+
+NOT_STARTED = frozenset({Status.REQUESTED, Status.SCHEDULED})
+UNDER_WAY = frozenset({Status.PROVISIONING, Status.ACTIVE})
+
+
+def reservation_head(reservation: Reservation, viewer: Viewer, *, now: datetime) -> dict[str, Any]:
+    """Return what all answers say of a reservation."""
+    statuses = {lease.status for lease in reservation.leases.all()}
+    return {
+        "id": reservation.pk,
+        "project": reservation.project.slug,
+        "holder": reservation.holder.username,
+        "purpose": reservation.purpose,
+        "starts_at": reservation.starts_at,
+        "ends_at": reservation.ends_at,
+        "created_at": reservation.created_at,
+        "version": reservation.version,
+        "phase": phase_of(statuses).value,
+        "can": _can(reservation, statuses, viewer, now),
+    }
+
+
+def reservation_brief(reservation: Reservation, viewer: Viewer, *, now: datetime) -> dict[str, Any]:
+    """Return a reservation as a list shows it."""
+    shown = reservation_head(reservation, viewer, now=now)
+    shown["leases"] = [lease_brief(lease, viewer, now=now) for lease in reservation.leases.all()]
+    return shown
+
+
+def reservation_whole(
+    reservation: Reservation, viewer: Viewer, *, now: datetime, latest_end: datetime | None = None
+) -> dict[str, Any]:
+    """Return all of a reservation that the person may see."""
+    shown = reservation_head(reservation, viewer, now=now)
+    shown["latest_end"] = latest_end
+    shown["leases"] = [lease_whole(lease, reservation, viewer, now=now) for lease in reservation.leases.all()]
+    return shown
+
+
+def lease_brief(lease: Lease, viewer: Viewer, *, now: datetime) -> dict[str, Any]:
+    """Return a lease as a list shows it."""
+    resource, site = lease.resource, lease.resource.site
+    asked = lease.status == Status.REQUESTED and viewer.may_operate(site.pk)
+    failed = lease.status == Status.RELEASE_FAILED and viewer.may_operate(site.pk)
+    return {
+        "id": lease.pk,
+        "resource": resource.pk,
+        "resource_name": resource.name,
+        "site": site.slug,
+        "site_name": site.name,
+        "site_time_zone": site.time_zone,
+        "kind": resource.kind,
+        "status": str(lease.status),
+        "starts_at": lease.starts_at,
+        "ends_at": lease.ends_at,
+        "prepared_at": lease.prepared_at,
+        "opened_at": lease.opened_at,
+        "isolated_at": lease.isolated_at,
+        "step": step_of(lease, zone=zone_of(viewer.user), now=now),
+        "trouble": lease.trouble,
+        "can": {"approve": asked, "reject": asked, "retry": failed, "vouch": failed},
+    }
+
+
+def lease_whole(lease: Lease, reservation: Reservation, viewer: Viewer, *, now: datetime) -> dict[str, Any]:
+    """Return all of a lease that the person may see."""
+    proof = next(iter(lease.proofs.all()), None)
+    return lease_brief(lease, viewer, now=now) | {
+        "epoch": lease.epoch,
+        "access": _access(lease) if viewer.may_enter(reservation) else None,
+        "proof": None if proof is None else proof_shown(proof),
+        "parameters": lease.parameters,
+        "events": [
+            {
+                "at": event.at,
+                "actor": event.actor.username if event.actor else "",
+                "source": event.source,
+                "to": event.to,
+                "reason": event.reason,
+            }
+            for event in lease.events.all()
+        ],
+    }
+
+
+def whose(reservation: Reservation) -> dict[str, Any]:
+    """Return whose lease it is."""
+    return {
+        "reservation": reservation.pk,
+        "project": reservation.project.slug,
+        "holder": reservation.holder.username,
+        "purpose": reservation.purpose,
+    }
+
+
+def proof_shown(proof: Proof) -> dict[str, Any]:
+    """Return the evidence that a device was clean."""
+    return {
+        "verified_at": proof.verified_at,
+        "verifier": proof.verifier,
+        "is_clean": proof.is_clean,
+        "digest": proof.digest,
+        "checks": proof.checks,
+    }
+
+
+def step_of(lease: Lease, *, zone: str, now: datetime) -> str:
+    """Return what happens with the lease now, for people."""
+    match Status(lease.status):
+        case Status.REQUESTED:
+            return f"Waiting for {lease.resource.site.name} to approve it."
+        case Status.SCHEDULED if lease.trouble:
+            return lease.trouble
+        case Status.SCHEDULED:
+            at = lease.starts_at - timedelta(seconds=lease.preparation_s)
+            return f"Preparation begins {say_moment(at, zone)}." if at > now else "Preparation is about to begin."
+        case Status.PROVISIONING if lease.prepared_at and lease.starts_at > now:
+            return f"The device is ready; access opens {say_moment(lease.starts_at, zone)}."
+        case Status.PROVISIONING:
+            return "The device is being made ready."
+        case Status.ACTIVE:
+            return f"Access is open until {say_moment(lease.ends_at, zone)}."
+        case Status.RELEASING:
+            return "Access is closed; the device is being cleaned and checked."
+        case Status.RELEASE_FAILED:
+            return "Access is closed. The device could not be proven clean; its operators are told."
+        case Status.RELEASED:
+            return "It is over, and the device was proven clean."
+        case Status.REJECTED:
+            return f"{lease.resource.site.name} rejected it."
+        case Status.CANCELLED:
+            return "It was cancelled."
+
+
+def _can(reservation: Reservation, statuses: set[str], viewer: Viewer, now: datetime) -> dict[str, bool]:
+    changeable = bool(statuses & (NOT_STARTED | UNDER_WAY)) and reservation.ends_at > now
+    may_change = changeable and viewer.may_change(reservation)
+    may_end = bool(statuses & (NOT_STARTED | UNDER_WAY)) and viewer.may_end(reservation)
+    return {
+        "cancel": may_end,
+        "extend": may_change,
+        "shorten": may_change,
+        "move": may_change and not statuses & HOLDING - NOT_STARTED,
+        "end": may_end and bool(statuses & UNDER_WAY),
+    }
+
+
+def _access(lease: Lease) -> dict[str, Any] | None:
+    """Return the way in while there is one: from when the device is ready until it is taken back."""
+    if lease.status not in UNDER_WAY or lease.prepared_at is None or not lease.access:
+        return None
+    access = from_json(Access, lease.access)
+    return {
+        "opens_at": lease.starts_at,
+        "instructions": access.instructions,
+        "endpoints": [
+            {
+                "label": endpoint.label,
+                "protocol": endpoint.protocol,
+                "host": endpoint.host,
+                "port": endpoint.port,
+                "username": endpoint.username,
+                "secret": endpoint.secret,
+                "command": endpoint.command,
+            }
+            for endpoint in access.endpoints
+        ],
+    }

@@ -1,0 +1,201 @@
+"""The shapes of answers, as the schema shows them; `presenting` fills those of reservations."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from reservations.models import Artefact
+from reservations.phase import Phase
+from reservations.states import Status
+from resources.api.resources import ProofShape
+from resources.models import MaintenanceWindow
+
+
+class ArtefactShape(serializers.ModelSerializer[Artefact]):
+    """A file of a project, checked and ready to be booked with."""
+
+    project = serializers.CharField(source="project.slug", read_only=True)
+
+    class Meta:
+        model = Artefact
+        fields = ["id", "project", "adapter", "name", "filename", "sha256", "size", "created_at"]
+        read_only_fields = fields
+
+
+class MaintenanceShape(serializers.ModelSerializer[MaintenanceWindow]):
+    """A time in which a resource and its parts cannot be booked."""
+
+    resource = serializers.UUIDField(source="resource_id", read_only=True)
+    resource_name = serializers.CharField(source="resource.name", read_only=True)
+    site = serializers.CharField(source="resource.site.slug", read_only=True)
+
+    class Meta:
+        model = MaintenanceWindow
+        fields = ["id", "resource", "resource_name", "site", "starts_at", "ends_at", "reason", "created_at"]
+        read_only_fields = fields
+
+
+class EndpointShape(serializers.Serializer[Any]):
+    """One way in."""
+
+    label = serializers.CharField()
+    protocol = serializers.CharField()
+    host = serializers.CharField()
+    port = serializers.IntegerField()
+    username = serializers.CharField(allow_blank=True)
+    secret = serializers.CharField(allow_blank=True)
+    command = serializers.CharField(allow_blank=True, help_text="To paste into a terminal.")
+
+
+class AccessShape(serializers.Serializer[Any]):
+    """How to get in; for the project's members, once the device is ready."""
+
+    opens_at = serializers.DateTimeField()
+    instructions = serializers.CharField(allow_blank=True)
+    endpoints = EndpointShape(many=True)
+
+
+class EventShape(serializers.Serializer[Any]):
+    """One move of a lease."""
+
+    at = serializers.DateTimeField()
+    actor = serializers.CharField(allow_blank=True, help_text="Empty: the portal itself.")
+    source = serializers.CharField(allow_blank=True)
+    to = serializers.CharField()
+    reason = serializers.CharField(allow_blank=True)
+
+
+class LeaseCan(serializers.Serializer[Any]):
+    """What the caller may do with the lease now: for operators of its site."""
+
+    approve = serializers.BooleanField()
+    reject = serializers.BooleanField()
+    retry = serializers.BooleanField()
+    vouch = serializers.BooleanField()
+
+
+class ReservationCan(serializers.Serializer[Any]):
+    """What the caller may do with the reservation now."""
+
+    cancel = serializers.BooleanField()
+    extend = serializers.BooleanField()
+    shorten = serializers.BooleanField()
+    move = serializers.BooleanField()
+    end = serializers.BooleanField()
+
+
+class LeaseBrief(serializers.Serializer[Any]):
+    """The hold of one resource, in short."""
+
+    id = serializers.UUIDField()
+    resource = serializers.UUIDField()
+    resource_name = serializers.CharField()
+    site = serializers.CharField()
+    site_name = serializers.CharField()
+    site_time_zone = serializers.CharField()
+    kind = serializers.CharField()
+    status = serializers.ChoiceField(choices=Status.values)
+    starts_at = serializers.DateTimeField()
+    ends_at = serializers.DateTimeField()
+    prepared_at = serializers.DateTimeField(allow_null=True)
+    opened_at = serializers.DateTimeField(allow_null=True)
+    isolated_at = serializers.DateTimeField(allow_null=True)
+    step = serializers.CharField(help_text="What happens now, in words.")
+    trouble = serializers.CharField(allow_blank=True)
+    can = LeaseCan()
+
+
+class LeaseShape(LeaseBrief):
+    """The hold of one resource, with its way in and its history."""
+
+    epoch = serializers.IntegerField(allow_null=True)
+    access = AccessShape(allow_null=True)
+    proof = ProofShape(allow_null=True)
+    parameters = serializers.DictField()
+    events = EventShape(many=True)
+
+
+class ReservationHead(serializers.Serializer[Any]):
+    """What all answers say of a reservation."""
+
+    id = serializers.UUIDField()
+    project = serializers.CharField()
+    holder = serializers.CharField()
+    purpose = serializers.CharField(allow_blank=True)
+    starts_at = serializers.DateTimeField()
+    ends_at = serializers.DateTimeField()
+    created_at = serializers.DateTimeField()
+    version = serializers.IntegerField(help_text="Counts its changes.")
+    phase = serializers.ChoiceField(choices=[phase.value for phase in Phase])
+    can = ReservationCan()
+
+
+class ReservationBrief(ReservationHead):
+    """A reservation in a list."""
+
+    leases = LeaseBrief(many=True)
+
+
+class ReservationShape(ReservationHead):
+    """A reservation, with its leases, their ways in and their histories."""
+
+    latest_end = serializers.DateTimeField(
+        allow_null=True,
+        help_text="How far it could be extended now; null: not at all, or, in the answer to a booking, not asked.",
+    )
+    leases = LeaseShape(many=True)
+
+
+class LeaseOfBrief(LeaseBrief):
+    """A lease in a list, with whose it is."""
+
+    reservation = serializers.UUIDField()
+    project = serializers.CharField()
+    holder = serializers.CharField()
+    purpose = serializers.CharField(allow_blank=True)
+
+
+class LeaseOf(LeaseShape):
+    """A lease with whose it is."""
+
+    reservation = serializers.UUIDField()
+    project = serializers.CharField()
+    holder = serializers.CharField()
+    purpose = serializers.CharField(allow_blank=True)
+
+
+class WishRefusalShape(serializers.Serializer[Any]):
+    """Why one of the asked resources cannot be had."""
+
+    wish = serializers.IntegerField(allow_null=True, help_text="The place of the line in the request.")
+    resource = serializers.UUIDField(allow_null=True)
+    resource_name = serializers.CharField(allow_blank=True)
+    reason = serializers.CharField()
+    never = serializers.BooleanField()
+    until = serializers.DateTimeField(allow_null=True)
+    message = serializers.CharField()
+
+
+class SlotShape(serializers.Serializer[Any]):
+    """A window that would work, with the resources that it would take."""
+
+    starts_at = serializers.DateTimeField()
+    ends_at = serializers.DateTimeField()
+    resources = serializers.ListField(child=serializers.UUIDField())
+
+
+class SlotsShape(serializers.Serializer[Any]):
+    """The windows that were found, or why there is none."""
+
+    slots = SlotShape(many=True)
+    never = serializers.BooleanField(help_text="No window would ever work.")
+    refusals = WishRefusalShape(many=True)
+
+
+class WouldBook(serializers.Serializer[Any]):
+    """What a booking would take now."""
+
+    would_book = serializers.BooleanField()
+    resources = serializers.ListField(child=serializers.UUIDField())
+    starts_at = serializers.DateTimeField()
+    ends_at = serializers.DateTimeField()
