@@ -21,6 +21,7 @@ export function showTimes(root = document) {
 /** Let every countdown on the page tick. */
 export function showCountdowns() {
   for (const node of document.querySelectorAll('time[data-show="countdown"]')) {
-    node.textContent = countdownWords(Date.parse(node.dateTime) - Date.now());
+    const left = Date.parse(node.dateTime) - Date.now();
+    node.textContent = left > 0 ? `${countdownWords(left)} ${node.dataset.word ?? ""}` : node.dataset.over ?? "now";
   }
 }

@@ -445,7 +445,7 @@ export class Board {
       return;
     }
     if (status.className !== "board-status" || !status.firstChild) { status.className = "board-status"; }
-    const words = this.total === undefined ? "" : count(this.total, "device");
+    const words = this.total === undefined || this.only ? "" : count(this.total, "device");
     if (status.textContent !== words) status.replaceChildren(el("span", { class: "quiet" }, words));
   }
 

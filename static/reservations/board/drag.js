@@ -70,6 +70,7 @@ export class Drag {
     }
     Object.assign(this.gesture, { origin: spot, startX: event.clientX, startY: event.clientY, last: event, before: this.board.state.selection });
     this.board.grid.classList.add("by-pointer");
+    this.board.keyboard.cursor = { key: spot.line.key, ms: this.board.scale.floor(spot.ms, this.board.scale.cellMinutes) };
     this.board.grid.focus({ preventScroll: true });
     event.preventDefault();
     const follow = (move) => this.follow(move);
@@ -142,7 +143,7 @@ export class Drag {
     } else {
       gesture.result = { from: Math.min(scale.snap(entry.starts_at + shift), entry.ends_at - least), to: entry.ends_at };
     }
-    board.setGhosts(this.siblings(entry).map((row) => ({ row, ...gesture.result, kind: "wish", label: windowWords(scale.zone, gesture.result.from, gesture.result.to) })));
+    board.setGhosts(this.siblings(entry).map((row) => ({ row, ...gesture.result, kind: "moving", label: windowWords(scale.zone, gesture.result.from, gesture.result.to) })));
   }
 
   /** All devices of a reservation move together. */
@@ -181,7 +182,7 @@ export class Drag {
     const id = entry.reservation;
     const was = { from: entry.starts_at, to: entry.ends_at };
     board.state.settling.add(id);
-    board.setGhosts(this.siblings(entry).map((row) => ({ row, from, to, kind: "wish" })));
+    board.setGhosts(this.siblings(entry).map((row) => ({ row, from, to, kind: "moving" })));
     try {
       await ask(entry, from, to, board.now());
       await board.refresh();

@@ -16,7 +16,7 @@ export class Keyboard {
     this.board = board;
     this.cursor = null; // {key of the line, ms}
     board.grid.addEventListener("keydown", (event) => this.press(event));
-    board.grid.addEventListener("focus", () => { if (board.grid.matches(":focus-visible")) this.ensure(); board.schedule(); });
+    board.grid.addEventListener("focus", () => { if (!board.grid.classList.contains("by-pointer")) this.ensure(); board.schedule(); });
     board.grid.addEventListener("blur", () => { board.grid.classList.remove("by-pointer"); board.schedule(); });
   }
 
@@ -148,7 +148,7 @@ export class Keyboard {
   drawCursor() {
     const { board } = this;
     board.canvas.querySelector("#cursor")?.remove();
-    const line = this.cursor && document.activeElement === board.grid ? this.line() : null;
+    const line = this.cursor && document.activeElement === board.grid && !board.grid.classList.contains("by-pointer") ? this.line() : null;
     const node = line && board.rows.drawn.get(line.key);
     if (!node) { board.grid.removeAttribute("aria-activedescendant"); return; }
     const cell = el("div", { id: "cursor", class: "cursor", role: "gridcell", aria: { label: this.words(line), selected: "true" } });

@@ -22,7 +22,7 @@ const LABEL_STEPS = [1, 2, 3, 6, 12];
 
 export class Scale {
   constructor({ view, zone, from, to, width, zoom = 1 }) {
-    const least = { day: 24 * 26, week: 7 * 96, month: 31 * 28 }[view] ?? 624;
+    const least = { day: 24 * 26, week: 7 * 88, month: 31 * 28 }[view] ?? 624;
     Object.assign(this, { view, zone, from, to, width: Math.max(width, least) * zoom });
     this.perMs = this.width / (to - from);
     this.hourPx = this.perMs * HOUR;
