@@ -1,23 +1,17 @@
 """The rules of the daemon: what it does with instances, and what it refuses."""
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from adapters.emulators.lxd.devices import check_card, check_devices
 from adapters.emulators.lxd.nouns import Devices, File, HostCard, Instance, Profile, Project, cards_named
 from adapters.emulators.lxd.operations import Operation, Operations
 from adapters.emulators.lxd.refusal import Refusal
 from adapters.emulators.lxd.ssh import SshServers
-from adapters.pci import normal_form
-
-_DEVICE_TYPES = {"none", "nic", "disk", "unix-char", "unix-block", "usb", "gpu", "infiniband", "proxy"} | {
-    "unix-hotplug",
-    "tpm",
-    "pci",
-}
+from adapters.emulators.lxd.state import load, save
 
 
 class Daemon:
@@ -49,7 +43,11 @@ class Daemon:
         self._ssh = SshServers()
         self._state = state
         if state is not None and state.exists():
-            self._load(json.loads(state.read_text()))
+            self.projects, self.instances = load(state)
+            for instance in self.instances.values():
+                if instance.running:
+                    instance.running = False
+                    self._power_on(instance)
 
     def close(self) -> None:
         """End all sessions and operations."""
@@ -123,21 +121,24 @@ class Daemon:
         )
         self.project(project)
         if not _is_name(instance.name):
-            raise Refusal(400, f'Invalid instance name: Name "{instance.name}" is not a valid hostname')
+            raise Refusal(
+                400, "Invalid instance name: Name can only contain alphanumeric and hyphen characters"
+            )
         for name in instance.profiles:
             if name not in self.project(project).profiles:
-                raise Refusal(404, f'Requested profile "{name}" doesn\'t exist')
+                raise Refusal(500, f'Requested profile "{name}" doesn\'t exist')
         alias = (wish.get("source") or {}).get("alias")
         if (wish.get("source") or {}).get("type") == "image" and alias not in self.images:
-            raise Refusal(404, f'Failed getting image: Image "{alias}" not found')
-        _check_devices(instance)
+            raise Refusal(404, "Image alias not found")
 
         def work() -> None:
             with self.lock:
+                check_devices(instance, "Failed creating instance record: ")
                 if instance.key in self.instances:
                     raise Refusal(
                         409,
-                        f'Failed creating instance record: Instance "{instance.name}" already exists',
+                        "Failed creating instance record: Add instance info to the database: "
+                        'This "instances" entry already exists',
                     )
                 self.instances[instance.key] = instance
                 self._changed()
@@ -160,7 +161,7 @@ class Daemon:
             instance.profiles = list(wish.get("profiles", [] if replace else instance.profiles))
             instance.description = str(wish.get("description", "" if replace else instance.description))
             try:
-                _check_devices(instance)
+                check_devices(instance)
                 self.devices_of(instance)
                 if instance.running and instance.devices != before[1]:
                     self._hot_plug(instance, before[1])
@@ -173,7 +174,7 @@ class Daemon:
     def switch(self, instance: Instance, action: str, *, force: bool) -> Operation:
         """Begin to start, stop or restart an instance."""
         if action not in ("start", "stop", "restart"):
-            raise Refusal(400, f'Unknown state change action "{action}"')
+            raise Refusal(400, f"Unknown action: '{action}'")
 
         def work() -> None:
             with self.lock:
@@ -208,7 +209,7 @@ class Daemon:
         """Return a file of an instance."""
         self._refuse_absent_agent(instance)
         if path not in instance.files:
-            raise Refusal(404, "file does not exist")
+            raise Refusal(404, "Not Found")
         return instance.files[path]
 
     def entries(self, instance: Instance, path: str) -> list[str]:
@@ -223,7 +224,7 @@ class Daemon:
             self._refuse_absent_agent(instance)
             folder = path.rpartition("/")[0] or "/"
             if not path.startswith("/") or folder not in instance.files:
-                raise Refusal(404, "file does not exist")
+                raise Refusal(404, "Not Found")
             if file.kind == "directory" and path in instance.files:
                 return
             instance.files[path] = file
@@ -293,19 +294,13 @@ class Daemon:
     def _power_on(self, instance: Instance) -> None:
         taken = self.passed_through()
         for name, device in self.devices_of(instance).items():
-            self._check_card(instance, name, device, taken)
+            check_card(instance, name, device, self.cards, taken)
         try:
             for device in self.devices_of(instance).values():
                 self._listen(instance, device)
-        except OSError as error:
+        except Refusal:
             self._ssh.cut(instance.key)
-            listen = device.get("listen", "")
-            raise Refusal(
-                400,
-                f'Failed to start device "{_name_of(device, self.devices_of(instance))}": Error occurred when '
-                f"starting proxy device: Error: Failed to listen on {listen}: listen "
-                f"{listen.replace(':', ' ', 1)}: bind: address already in use",
-            ) from error
+            raise
         instance.running = True
         instance.config["volatile.last_state.power"] = "RUNNING"
 
@@ -316,81 +311,47 @@ class Daemon:
         instance.running = False
         instance.config["volatile.last_state.power"] = "STOPPED"
 
-    def _check_card(self, instance: Instance, name: str, device: dict[str, str], taken: set[str]) -> None:
-        if device.get("type") != "gpu":
-            return
-        chosen = cards_named(device, self.cards)
-        if not chosen and device.get("pci"):
-            address = normal_form(device["pci"])
-            raise Refusal(
-                400,
-                f'Failed to start device "{name}": Invalid PCI address (no device found): {address}',
-            )
-        if not chosen:
-            raise Refusal(400, f'Failed to start device "{name}": Failed to detect requested GPU device')
-        # Two containers may share a card, and LXD says nothing; the kernel lends it to one machine only.
-        if instance.type == "virtual-machine" and any(card.pci in taken for card in chosen):
-            raise Refusal(
-                400, f'Failed to start device "{name}": vfio {chosen[0].pci}: Device or resource busy'
-            )
-
     def _hot_plug(self, instance: Instance, before: Devices) -> None:
         for name, device in instance.devices.items():
             if before.get(name) == device:
                 continue
+            failed = f'Failed to start device "{name}": '
             if device.get("type") == "gpu" and instance.type == "virtual-machine":
-                raise Refusal(
-                    400, f'Failed to start device "{name}": Device cannot be started when instance is running'
-                )
-            self._check_card(instance, name, device, self.passed_through())
+                raise Refusal(500, failed + "Device cannot be started when instance is running")
+            check_card(instance, name, device, self.cards, self.passed_through(), status=500)
             if device.get("type") == "proxy":
                 self._ssh.cut(instance.key)
-                self._listen(instance, device)
+                try:
+                    self._listen(instance, device)
+                except Refusal as refusal:
+                    raise Refusal(500, failed + refusal.words) from refusal
 
     def _listen(self, instance: Instance, device: dict[str, str]) -> None:
         if device.get("type") != "proxy" or not device.get("connect", "").endswith(":22"):
             return
         host, _, port = device["listen"].removeprefix("tcp:").rpartition(":")
         key = instance.key
-        self._ssh.listen(
-            key,
-            host=host.strip("[]"),
-            port=int(port),
-            hostname=instance.name,
-            keys_of=lambda username: self.keys_of(key, username),
-            cards_of=lambda: self.cards_of(self.instances[key]),
-        )
+        try:
+            self._ssh.listen(
+                key,
+                host=host.strip("[]"),
+                port=int(port),
+                hostname=instance.name,
+                keys_of=lambda username: self.keys_of(key, username),
+                cards_of=lambda: self.cards_of(self.instances[key]),
+            )
+        except OSError as error:
+            raise Refusal(
+                400,
+                f"Error occurred when starting proxy device: Error: Failed to listen on {host}:{port}: "
+                f"listen tcp {host}:{port}: bind: address already in use",
+            ) from error
 
     def _changed(self) -> None:
         self.changes += 1
         if self._state is None:
             return
-        written = {
-            "projects": [
-                {
-                    "name": project.name,
-                    "description": project.description,
-                    "config": project.config,
-                    "profiles": [vars(profile) for profile in project.profiles.values()],
-                }
-                for project in self.projects.values()
-            ],
-            "instances": [instance.as_json() for instance in self.instances.values()],
-        }
-        draft = self._state.with_name(self._state.name + ".new")
-        draft.write_text(json.dumps(written, indent=1))
-        draft.replace(self._state)
-
-    def _load(self, written: dict[str, Any]) -> None:
-        for entry in written["projects"]:
-            profiles = {profile["name"]: Profile(**profile) for profile in entry.pop("profiles")}
-            self.projects[entry["name"]] = Project(**entry, profiles=profiles)
-        for entry in written["instances"]:
-            instance = Instance.from_json(entry)
-            self.instances[instance.key] = instance
-            if instance.running:
-                instance.running = False
-                self._power_on(instance)
+        save(self._state, self.projects.values(), self.instances.values())
 
     def saved(self) -> None:
         """Count a change that was made to a project or a profile, and keep it."""
@@ -405,23 +366,3 @@ def _texts(values: Mapping[str, Any] | None) -> dict[str, str]:
 def _is_name(text: str) -> bool:
     plain = text.replace("-", "a")
     return 0 < len(text) <= 63 and plain.isalnum() and plain.isascii() and text[0].isalpha() and text[-1] != "-"
-
-
-def _check_devices(instance: Instance) -> None:
-    for name, device in instance.devices.items():
-        if device.get("type") not in _DEVICE_TYPES:
-            raise Refusal(
-                400, f'Invalid devices: Device validation failed for "{name}": Unsupported device type'
-            )
-        machine_only = device.get("gputype") in ("mdev", "sriov")
-        container_only = device.get("gputype") == "mig"
-        if (machine_only and instance.type == "container") or (
-            container_only and instance.type == "virtual-machine"
-        ):
-            raise Refusal(
-                400, f'Invalid devices: Device validation failed for "{name}": Unsupported instance type'
-            )
-
-
-def _name_of(device: dict[str, str], devices: Devices) -> str:
-    return next(name for name, entry in devices.items() if entry is device)

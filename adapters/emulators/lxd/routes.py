@@ -3,62 +3,14 @@
 import base64
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from adapters.emulators.lxd.daemon import Daemon
+from adapters.emulators.lxd.messages import EXTENSIONS, Marked, Raw, Request
 from adapters.emulators.lxd.nouns import File, Instance, Profile, Project
 from adapters.emulators.lxd.operations import Operation
 from adapters.emulators.lxd.refusal import Refusal
 from adapters.emulators.lxd.trust import Client, TrustStore
-
-EXTENSIONS = [
-    "etag",
-    "patch",
-    "container_last_used_at",
-    "directory_manipulation",
-    "file_delete",
-    "file_append",
-    "network",
-    "resources",
-    "resources_v2",
-    "projects",
-    "instances",
-    "instance_all_projects",
-    "gpu_mig",
-    "resources_gpu",
-    "api_filtering",
-]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """One request, taken apart."""
-
-    method: str
-    path: str
-    query: dict[str, str]
-    headers: dict[str, str]
-    body: bytes
-    json: dict[str, Any]
-    client: Client | None
-    project: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Raw:
-    """A file, given out as it is."""
-
-    file: File
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Marked:
-    """An answer with its ETag."""
-
-    metadata: Any
-    etag: str
-
 
 Answer = Any
 Handler = Callable[..., Answer]
@@ -112,8 +64,8 @@ class Routes:
             return self.server(request)
         if request.client is None:
             raise Refusal(403, "not authorized")
-        if not request.client.may_see(request.project) and "all-projects" not in request.query:
-            raise Refusal(403, f'Certificate is restricted and may not use the project "{request.project}"')
+        if not _may(request.client, request):
+            raise Refusal(403, "not authorized")
         for method, pattern, handler in self._table:
             found = pattern.fullmatch(request.path)
             if found and method == request.method:
@@ -214,7 +166,11 @@ class Routes:
     def add_project(self, request: Request) -> Answer:
         name = request.json["name"]
         if name in self.daemon.projects:
-            raise Refusal(409, f'Project "{name}" already exists')
+            raise Refusal(
+                409,
+                f'Failed creating project "{name}": Failed adding database record: '
+                'This "projects" entry already exists',
+            )
         self.daemon.projects[name] = Project(
             name,
             description=request.json.get("description", ""),
@@ -226,6 +182,8 @@ class Routes:
 
     def remove_project(self, request: Request, name: str) -> Answer:
         self.daemon.project(name)
+        if name == "default":
+            raise Refusal(403, "The 'default' project cannot be deleted")
         if any(instance.project == name for instance in self.daemon.instances.values()):
             raise Refusal(400, "Only empty projects can be removed")
         del self.daemon.projects[name]
@@ -259,6 +217,8 @@ class Routes:
         return {}
 
     def remove_profile(self, request: Request, name: str) -> Answer:
+        if name == "default":
+            raise Refusal(403, 'The "default" profile cannot be deleted')
         if self._users(request.project, name):
             raise Refusal(400, "Profile is currently in use")
         self.daemon.profile(request.project, name)
@@ -312,8 +272,8 @@ class Routes:
         if "all-projects" in request.query and "project" in request.query:
             raise Refusal(400, "Cannot specify a project when requesting all projects")
         everywhere = "all-projects" in request.query
-        if not everywhere:
-            self.daemon.project(request.project)
+        if everywhere and request.client and request.client.projects is not None:
+            raise Refusal(403, "not authorized")
         with self.daemon.lock:
             seen = [
                 instance
@@ -396,6 +356,13 @@ class Routes:
             replace=replace,
             if_match=request.headers.get("if-match"),
         )
+
+
+def _may(client: Client, request: Request) -> bool:
+    # The list of projects and the hardware belong to no project: everybody trusted may read them.
+    open_to_all = request.path in ("/1.0/resources", "/1.0/projects") and request.method == "GET"
+    by_itself = request.path.startswith("/1.0/operations") or "all-projects" in request.query
+    return open_to_all or by_itself or client.may_see(request.project)
 
 
 def _project(project: Project) -> dict[str, Any]:
