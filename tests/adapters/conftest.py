@@ -8,7 +8,7 @@ import pytest
 from adapters.contract import Secrets
 from adapters.errors import InvalidSettings
 
-pytest.register_assert_rewrite("tests.adapters.conformance")
+pytest.register_assert_rewrite("tests.adapters.conformance", "tests.adapters.promises")
 
 
 class SecretsInFolder:
