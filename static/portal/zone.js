@@ -1,4 +1,4 @@
-/** Which zone the viewer reads times in: what they chose, else the browser's. */
+/** Which zone the viewer reads times in: what they chose, else their account's, else the browser's. */
 
 import { browserZone, isZone } from "./time.js";
 
@@ -9,7 +9,8 @@ function remembered() {
   try { return localStorage.getItem(KEY); } catch { return null; }
 }
 
-let current = [new URLSearchParams(location.search).get("zone"), remembered(), browserZone]
+const usual = [document.body?.dataset.timeZone, browserZone].find((zone) => zone && isZone(zone)) ?? "UTC";
+let current = [new URLSearchParams(location.search).get("zone"), remembered(), usual]
   .find((zone) => zone && isZone(zone)) ?? "UTC";
 
 export function viewerZone() {
@@ -19,7 +20,7 @@ export function viewerZone() {
 export function chooseZone(zone) {
   current = zone;
   try {
-    if (zone === browserZone) localStorage.removeItem(KEY);
+    if (zone === usual) localStorage.removeItem(KEY);
     else localStorage.setItem(KEY, zone);
   } catch { /* not remembered, still used */ }
   for (const listener of listeners) listener(zone);

@@ -54,9 +54,12 @@ function drawEndpoint(endpoint) {
 
 function drawAccess(lease, zone, now) {
   if (lease.access) {
-    return el("div", { class: "access" }, el("h3", {}, "Access"), el("p", {}, lease.access.instructions), lease.access.endpoints.map(drawEndpoint));
+    const opens = Date.parse(lease.access.opens_at ?? lease.starts_at);
+    return el("div", { class: "access" }, el("h3", {}, "Access"),
+      opens > now && el("p", { class: "note" }, `Opens at ${clock(zone, opens)} ${zoneWords(zone)} on ${dayWords(zone, opens)}; nobody gets in before.`),
+      el("p", {}, lease.access.instructions), lease.access.endpoints.map(drawEndpoint));
   }
-  const opens = lease.opens_at ?? lease.starts_at;
+  const opens = lease.starts_at;
   if (["REQUESTED", "SCHEDULED", "PROVISIONING"].includes(lease.status)) {
     const ms = Date.parse(opens);
     return el("p", { class: "access-later" }, ms > now ? `Access opens at ${clock(zone, ms)} ${zoneWords(zone)} on ${dayWords(zone, ms)}. It appears here.` : "Access opens as soon as the device is ready. It appears here.");
@@ -70,10 +73,10 @@ const HISTORY = {
 };
 
 function drawHistory(lease, zone) {
-  const events = lease.events ?? [];
+  const events = [...(lease.events ?? [])].sort((a, b) => Date.parse(b.at) - Date.parse(a.at));
   if (!events.length) return "";
   return el("details", { id: `history-${lease.id}` }, el("summary", {}, "History"),
-    el("ol", { class: "history" }, [...events].reverse().map((event) => el("li", {},
+    el("ol", { class: "history" }, events.map((event) => el("li", {},
       when(zone, Date.parse(event.at)),
       el("span", {}, event.to === "RELEASING" && event.source === "RELEASE_FAILED" ? "Cleaning tried again" : event.to === event.source ? "Changed" : HISTORY[event.to] ?? event.to,
         el("span", { class: "quiet" }, event.actor ? ` by ${event.actor}` : " by the portal"), event.reason && `: ${event.reason}`)))));

@@ -7,8 +7,9 @@ const words = (value) => (value === null || value === undefined ? "–" : typeof
 
 export function drawProof(proof, zone) {
   const at = Date.parse(proof.verified_at);
+  const clean = proof.is_clean !== false;
   return el("div", { class: "proof" },
-    el("p", { class: "proof-head" }, icon("check"), el("span", {}, `Proven clean ${momentWords(zone, at)}`, el("span", { class: "quiet", title: utcWords(at) }, `, ${proof.checks.length} ${proof.checks.length === 1 ? "check" : "checks"}`))),
+    el("p", { class: `proof-head${clean ? "" : " failed"}` }, icon(clean ? "check" : "warning"), el("span", {}, `${clean ? "Proven clean" : "Not proven clean"} ${momentWords(zone, at)}`, el("span", { class: "quiet", title: utcWords(at) }, `, ${proof.checks.length} ${proof.checks.length === 1 ? "check" : "checks"}`))),
     el("div", { class: "scroll-x", tabindex: "0", role: "group", aria: { label: "Checks" } }, el("table", {},
       el("thead", {}, el("tr", {}, ["Check", "Expected", "Found", "By", "Result"].map((word) => el("th", { scope: "col" }, word)))),
       el("tbody", {}, proof.checks.map((check) => el("tr", {}, el("td", {}, check.name.replaceAll("_", " ")), el("td", {}, words(check.expected)), el("td", {}, words(check.found)), el("td", {}, check.method),

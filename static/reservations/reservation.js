@@ -85,7 +85,7 @@ class ReservationPage {
     const zone = viewerZone();
     const from = Date.parse(reservation.starts_at);
     const to = Date.parse(reservation.ends_at);
-    const project = reservation.project_name ?? reservation.project?.name ?? reservation.project;
+    const project = this.config.projects?.find((one) => one.slug === reservation.project)?.name ?? reservation.project;
     document.title = `${reservation.purpose || "Reservation"} · SHARY`;
     const open = [...this.root.querySelectorAll("details[open][id]")].map((node) => node.id);
     this.part("head").replaceChildren(
@@ -114,7 +114,7 @@ class ReservationPage {
     const { can = {} } = this.reservation;
     const button = (words, onclick, kind = "") => el("button", { type: "button", class: `button ${kind}`, onclick }, words);
     this.actions.replaceChildren(...[
-      can.extend && button("Extend…", () => this.askEnd("extend")),
+      can.extend && this.reservation.latest_end && Date.parse(this.reservation.latest_end) > Date.parse(this.reservation.ends_at) && button("Extend…", () => this.askEnd("extend")),
       can.shorten && button("Shorten…", () => this.askEnd("shorten")),
       can.end && button("End now…", () => this.confirm("End the lease now? Access is cut within seconds, and what is on the devices is erased.", "End now", "end", "Ended. The devices are being cleaned."), "danger"),
       can.cancel && !can.end && button("Cancel…", () => this.confirm("Cancel this reservation for good? The devices become free for others, and the window may be gone if you change your mind.", "Cancel it", "cancel", "Cancelled. The devices are free for others."), "danger"),

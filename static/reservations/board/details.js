@@ -26,7 +26,7 @@ export class Details {
     this.reservation = reservation;
     this.problem = null;
     this.draw({ focus });
-    if (entry.mine && entry.reservation && !reservation) await this.reload();
+    if (entry.reservation && !reservation) await this.reload();
   }
 
   async reload() {
@@ -46,7 +46,7 @@ export class Details {
   draw({ focus = false } = {}) {
     const entry = this.showing;
     const body = this.reservation ? this.drawReservation(this.reservation) : this.drawEntry(entry);
-    const title = entry.fresh ? (this.reservation.phase === "asked" ? "Asked for approval" : "Booked") : this.reservation ? this.reservation.purpose || "Your reservation" : entryTitle(entry);
+    const title = entry.fresh ? (this.reservation.phase === "asked" ? "Asked for approval" : "Booked") : this.reservation ? this.reservation.purpose || "Reservation" : entryTitle(entry);
     this.board.panel.show({ title, body, owner: this, focus, redraw: () => this.draw() });
   }
 
@@ -72,7 +72,7 @@ export class Details {
         foreign && [el("dt", {}, `In ${row.site_name}`), el("dd", {}, windowWords(row.site_time_zone, entry.starts_at, entry.ends_at), el("span", { class: "quiet" }, ` ${zoneWords(row.site_time_zone)}`))],
         entry.occupied_to > entry.ends_at && [el("dt", {}, "Free again"), el("dd", {}, momentWords(zone, entry.occupied_to), el("span", { class: "quiet" }, " after clean-up"))]),
       entry.via && el("p", { class: "help" }, "Taken along with the device it is part of, or with one of its parts."),
-      entry.mine && entry.reservation && el("p", { class: "quiet", role: "status" }, "Loading your reservation…"),
+      entry.reservation && !this.problem && el("p", { class: "quiet", role: "status" }, "Loading the reservation…"),
       !entry.mine && entry.type !== "maintenance" && el("p", {}, el("button", { type: "button", class: "button", onclick: () => board.booking.begin({ rows: [entry.row], from: entry.occupied_to, to: entry.occupied_to + (entry.ends_at - entry.starts_at), focus: true }) }, "Book it afterwards")),
       this.problem);
   }
@@ -82,7 +82,7 @@ export class Details {
     const from = Date.parse(reservation.starts_at);
     const to = Date.parse(reservation.ends_at);
     const now = this.board.now();
-    const movable = from > now && reservation.leases.every((lease) => ["REQUESTED", "SCHEDULED"].includes(lease.status));
+    const movable = can.move ?? (from > now && reservation.leases.every((lease) => ["REQUESTED", "SCHEDULED"].includes(lease.status)));
     return el("div", { class: "stack" },
       el("dl", { class: "facts" },
         el("dt", {}, "State"), el("dd", {}, drawState(PHASE_PATTERN[reservation.phase], PHASE_WORDS[reservation.phase] ?? reservation.phase)),

@@ -11,6 +11,7 @@ const OVERSCAN = 8;
 /** Return the lines of the board in order, with their place: sites, kinds, and devices whose parents are open. */
 export function lineUp(rows, { closed, keep }) {
   const lines = [];
+  rows = grouped(rows);
   let top = 0;
   let site = null;
   let kind = null;
@@ -39,6 +40,21 @@ export function lineUp(rows, { closed, keep }) {
     add({ type: "device", key: row.id, row, toggle: parents.has(row.id) ? row.id : null, open: !closed.has(row.id) });
   }
   return { lines, height: top };
+}
+
+/** Return the rows of each site by the kind of their whole device, in the order in which kinds first come. */
+function grouped(rows) {
+  const sites = new Map();
+  const kindOf = new Map();
+  for (const row of rows) {
+    const kind = kindOf.get(row.parent) ?? row.kind;
+    kindOf.set(row.id, kind);
+    if (!sites.has(row.site)) sites.set(row.site, new Map());
+    const kinds = sites.get(row.site);
+    if (!kinds.has(kind)) kinds.set(kind, []);
+    kinds.get(kind).push(row);
+  }
+  return [...sites.values()].flatMap((kinds) => [...kinds.values()].flat());
 }
 
 export class Rows {
