@@ -89,9 +89,10 @@ class SmartNicRedfishAdapter(Adapter):
         name = site.names.account(ours)
         with site.log_in() as bmc:
             found = bmc.read(card.SYSTEM)
-            tag = self._own_tag(site, order, str(found.body.get("AssetTag") or ""))
+            accounts = card.lease_accounts(bmc)
+            tag = self._own_tag(site, order, str(found.body.get("AssetTag") or ""), accounts)
             earlier = {site.names.account(tag)} if tag is not None else set()
-            _refuse_strays(card.lease_accounts(bmc) - earlier - {name})
+            _refuse_strays(accounts - earlier - {name})
             mode = str(bmc.read(card.OEM).body.get("Mode", "unknown"))
             if wishes.mode not in (None, mode):
                 raise DeviceRefused(
@@ -129,7 +130,8 @@ class SmartNicRedfishAdapter(Adapter):
         site, ours = self._site(order.target), _tag_of(order)
         path = f"{card.ACCOUNTS}/{site.names.account(ours)}"
         with site.log_in() as bmc:
-            tag = self._own_tag(site, order, str(bmc.read(card.SYSTEM).body.get("AssetTag") or ""))
+            text = str(bmc.read(card.SYSTEM).body.get("AssetTag") or "")
+            tag = self._own_tag(site, order, text, card.lease_accounts(bmc))
             account = bmc.find(path)
             if tag != ours or account is None:
                 raise DeviceRefused(f"“{order.target.name}” was not prepared for lease {order.lease_id}.")
@@ -155,12 +157,12 @@ class SmartNicRedfishAdapter(Adapter):
         site, ours = self._site(order.target), _tag_of(order)
         with site.log_in() as bmc:
             closed = self._close(bmc, site, order)
-            found = bmc.read(card.SYSTEM)
+            accounts = card.lease_accounts(bmc)
             try:
-                self._own_tag(site, order, str(found.body.get("AssetTag") or ""))
+                self._own_tag(site, order, str(bmc.read(card.SYSTEM).body.get("AssetTag") or ""), accounts)
             except DeviceRefused as stale:
                 raise DeviceBusy(str(stale)) from stale
-            _refuse_strays(card.lease_accounts(bmc) - closed)
+            _refuse_strays(accounts - closed)
             for name in closed:
                 bmc.delete(f"{card.ACCOUNTS}/{name}")
             card.set_back(bmc, site.settings)
@@ -219,7 +221,7 @@ class SmartNicRedfishAdapter(Adapter):
             password=self.secrets.read(settings.password_secret).strip(),
         )
 
-    def _own_tag(self, site: _Site, order: LeaseOrder, text: str) -> Tag | None:
+    def _own_tag(self, site: _Site, order: LeaseOrder, text: str, accounts: set[str]) -> Tag | None:
         """Return the tag if it is this lease's, None if the card has none; refuse another lease's."""
         try:
             tag = site.names.read(text)
@@ -229,6 +231,9 @@ class SmartNicRedfishAdapter(Adapter):
         if tag is None:
             return None
         if tag.lease_id != order.lease_id:
+            if site.names.account(_tag_of(order)) in accounts and site.names.account(tag) not in accounts:
+                # A tag of an earlier lease that its holder kept and wrote again in this one.
+                return None
             raise DeviceBusy(f"“{order.target.name}” still carries lease {tag.lease_id}.")
         if tag.epoch > order.epoch:
             raise DeviceRefused(

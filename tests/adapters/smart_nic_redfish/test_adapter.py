@@ -91,6 +91,33 @@ def test_a_holder_who_erases_the_tag_does_not_make_the_card_free(adapter, target
     assert adapter.release(order).is_clean
 
 
+def test_a_holder_who_writes_the_tag_of_an_earlier_lease_gains_nothing(adapter, bmc, target):
+    first, second = order_for(target, epoch=1), order_for(target, epoch=2)
+    adapter.provision(first)
+    kept = bmc.card.asset_tag
+    assert adapter.release(first).is_clean
+    access = adapter.provision(second)
+    adapter.admit(second)
+    bmc.card.asset_tag = kept
+
+    assert not adapter.observe(target).healthy
+    with pytest.raises(DeviceBusy):
+        adapter.release(first)
+    assert EmulatorProbe(bmc).can_enter(access, second)
+    assert adapter.release(second).is_clean
+    assert (bmc.card.asset_tag, set(bmc.card.accounts)) == ("", {"root"})
+
+
+@pytest.mark.parametrize("tag", ["", "shary:other:9:abcdefghijkl"])
+def test_access_is_not_opened_on_a_card_that_lost_its_tag(adapter, bmc, order, tag):
+    access = adapter.provision(order)
+    bmc.card.asset_tag = tag
+
+    with pytest.raises(DeviceRefused, match="was not prepared"):
+        adapter.admit(order)
+    assert not EmulatorProbe(bmc).can_enter(access, order)
+
+
 def test_a_lost_tag_is_written_again_without_disturbing_the_holder(adapter, target, order, access, holder):
     holder.ask("PATCH", SYSTEM, {"AssetTag": ""})
 
