@@ -14,6 +14,7 @@ from adapters.emulators.p4runtime.refusals import Code, Refusal
 
 VERSION = "1.4.1"
 READ_CHUNK = 1000
+GOODBYE = object()
 _STATUS = {status.value[0]: status for status in grpc.StatusCode}
 
 
@@ -107,6 +108,8 @@ class P4RuntimeService(p4r_grpc.P4RuntimeServicer):
         listener.start()
         try:
             while (said := controller.outbox.get()) is not None:
+                if said is GOODBYE:
+                    return
                 if isinstance(said, Refusal):
                     _abort(context, said)
                 yield said
@@ -134,7 +137,8 @@ class P4RuntimeService(p4r_grpc.P4RuntimeServicer):
                         error = p4r.StreamError(canonical_code=Code.PERMISSION_DENIED, message="Not primary")
                         error.packet_out.packet_out.CopyFrom(request.packet)
                         controller.outbox.put(p4r.StreamMessageResponse(error=error))
-            # Only this half is over: the controller may listen on.
+            # A controller that has no more to say waits until the switch hangs up, too.
+            controller.outbox.put(GOODBYE)
         except Refusal as refusal:
             controller.outbox.put(refusal)
         except grpc.RpcError:

@@ -33,7 +33,7 @@ def device(request) -> Outside:
 
 @pytest.fixture
 def target(device: Outside) -> Target:
-    return target_at(device.address, answer_timeout_s=5.0 if REAL_SWITCH else 0.5)
+    return target_at(device.address, answer_timeout_s=5.0 if REAL_SWITCH else 0.8)
 
 
 @pytest.fixture

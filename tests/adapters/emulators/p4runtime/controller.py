@@ -57,7 +57,7 @@ class Controller:
         self.stub = p4r_grpc.P4RuntimeStub(self.channel)
         self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._reader: threading.Thread | None = None
+        self.reader: threading.Thread | None = None
         self.last: Any = None
 
     def __enter__(self) -> "Controller":
@@ -81,11 +81,11 @@ class Controller:
         return self.next_status()
 
     def say(self, request: Any) -> None:
-        if self._reader is None:
+        if self.reader is None:
             call = self.stub.StreamChannel(iter(self._requests.get, None))
             self._call = call
-            self._reader = threading.Thread(target=self._listen, args=(call,), daemon=True)
-            self._reader.start()
+            self.reader = threading.Thread(target=self._listen, args=(call,), daemon=True)
+            self.reader.start()
         self._requests.put(request)
 
     def next_status(self) -> str:
@@ -103,11 +103,11 @@ class Controller:
         return update.election_id.high << 64 | update.election_id.low
 
     def hang_up(self) -> None:
-        if self._reader is not None:
+        if self.reader is not None:
             self._requests.put(None)
             self._call.cancel()
-            self._reader.join(DEADLINE_S)
-            self._reader = None
+            self.reader.join(DEADLINE_S)
+            self.reader = None
             self.heard = queue.SimpleQueue()
 
     def _listen(self, call: Any) -> None:

@@ -128,6 +128,19 @@ def test_whoever_was_outbid_changes_nothing_any_more(switch, connect, primary):
     assert code_of(caught) == "PERMISSION_DENIED"
 
 
+def test_a_controller_that_says_goodbye_is_let_go(switch, connect):
+    polite, backup = connect(switch.address), connect(switch.address)
+    polite.bid(2)
+    backup.bid(1)
+
+    polite.say(None)
+
+    # p4runtime-shell waits for this before it exits.
+    polite.reader.join(timeout=5)
+    assert not polite.reader.is_alive()
+    assert backup.next_status() == "NOT_FOUND"
+
+
 def test_packets_of_a_backup_are_refused_on_its_stream(switch, connect, primary):
     backup = connect(switch.address)
     backup.bid(1)
