@@ -3,7 +3,25 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from accounts import pages as accounts_pages
+from reservations import pages as reservations_pages
+from resources import pages as resources_pages
+from shary_portal import health
+
 urlpatterns = [
-    path("admin/", admin.site.urls),
+    path("", reservations_pages.board, name="board"),
+    path("mine/", reservations_pages.mine, name="mine"),
+    path("reservations/<uuid:reservation_id>/", reservations_pages.reservation, name="reservation"),
+    path("reservations/<uuid:reservation_id>/stream/", reservations_pages.stream, name="stream"),
+    path("resources/<uuid:resource_id>/", resources_pages.resource, name="resource"),
+    path("account/keys/", accounts_pages.keys, name="keys"),
     path("accounts/", include("allauth.urls")),
+    path("admin/", admin.site.urls),
+    path("api/", include("shary_portal.api_urls")),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
 ]
+
+handler400 = "shary_portal.refused.bad_request"
+handler404 = "shary_portal.refused.not_found"
+handler500 = "shary_portal.refused.server_error"

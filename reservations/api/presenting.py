@@ -125,7 +125,9 @@ def step_of(lease: Lease, *, zone: str, now: datetime) -> str:
             return lease.trouble
         case Status.SCHEDULED:
             at = lease.starts_at - timedelta(seconds=lease.preparation_s)
-            return f"Preparation begins {say_moment(at, zone)}." if at > now else "Preparation is about to begin."
+            return (
+                f"Preparation begins {say_moment(at, zone)}." if at > now else "Preparation is about to begin."
+            )
         case Status.PROVISIONING if lease.prepared_at and lease.starts_at > now:
             return f"The device is ready; access opens {say_moment(lease.starts_at, zone)}."
         case Status.PROVISIONING:

@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from reservations.api.refusals import FreeWindow, WishRefusalShape
 from reservations.models import Artefact
 from reservations.phase import Phase
 from reservations.states import Status
@@ -164,30 +165,10 @@ class LeaseOf(LeaseShape):
     purpose = serializers.CharField(allow_blank=True)
 
 
-class WishRefusalShape(serializers.Serializer[Any]):
-    """Why one of the asked resources cannot be had."""
-
-    wish = serializers.IntegerField(allow_null=True, help_text="The place of the line in the request.")
-    resource = serializers.UUIDField(allow_null=True)
-    resource_name = serializers.CharField(allow_blank=True)
-    reason = serializers.CharField()
-    never = serializers.BooleanField()
-    until = serializers.DateTimeField(allow_null=True)
-    message = serializers.CharField()
-
-
-class SlotShape(serializers.Serializer[Any]):
-    """A window that would work, with the resources that it would take."""
-
-    starts_at = serializers.DateTimeField()
-    ends_at = serializers.DateTimeField()
-    resources = serializers.ListField(child=serializers.UUIDField())
-
-
 class SlotsShape(serializers.Serializer[Any]):
     """The windows that were found, or why there is none."""
 
-    slots = SlotShape(many=True)
+    slots = FreeWindow(many=True)
     never = serializers.BooleanField(help_text="No window would ever work.")
     refusals = WishRefusalShape(many=True)
 

@@ -105,7 +105,7 @@ SELECT (SELECT count(*) FROM matching),
                 THEN holder ELSE '' END,
     'via', nullif(coalesce(leased, maintained), resource_id)
  ) ORDER BY occupied_from, resource_id), '[]') FROM known)::text
-"""
+"""  # noqa: S608 - put together from constants only
 
 
 def board(section: Section, *, user: User) -> dict[str, Any]:

@@ -12,7 +12,9 @@ from reservations.phase import RULES, Phase
 def with_leases(reservations: QuerySet[Reservation]) -> QuerySet[Reservation]:
     """Fetch with each reservation its people and its leases, but not what opens a device."""
     leases = Lease.objects.select_related("resource__site").defer("access").order_by("starts_at", "pk")
-    return reservations.select_related("project", "holder").prefetch_related(Prefetch("leases", queryset=leases))
+    return reservations.select_related("project", "holder").prefetch_related(
+        Prefetch("leases", queryset=leases)
+    )
 
 
 def with_history(reservations: QuerySet[Reservation]) -> QuerySet[Reservation]:
@@ -27,9 +29,7 @@ def with_history(reservations: QuerySet[Reservation]) -> QuerySet[Reservation]:
 
 def reservations_of(user: User) -> QuerySet[Reservation]:
     """Return what the person holds, and what belongs to their projects."""
-    return Reservation.objects.filter(
-        Q(holder=user) | Q(project__in=user.memberships.values("project"))
-    )
+    return Reservation.objects.filter(Q(holder=user) | Q(project__in=user.memberships.values("project")))
 
 
 def reservations_in_phase(found: QuerySet[Reservation], phase: Phase) -> QuerySet[Reservation]:

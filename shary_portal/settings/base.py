@@ -131,7 +131,11 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "shary_portal.pagination.NewestFirst",
     "PAGE_SIZE": 50,
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_PARSER_CLASSES": [
+        "shary_portal.parsers.BoundedJSONParser",
+        "shary_portal.parsers.BoundedMultiPartParser",
+    ],
+    "DEFAULT_SCHEMA_CLASS": "shary_portal.schema.PortalSchema",
     "EXCEPTION_HANDLER": "shary_portal.problems.problem_response",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",

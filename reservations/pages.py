@@ -1,0 +1,96 @@
+"""The pages of *when*: the board, one's own reservations, one reservation."""
+
+from typing import cast
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+from django.contrib.auth.decorators import login_required
+from django.db import connection
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.csrf import ensure_csrf_cookie
+from django.views.decorators.http import require_GET
+
+from accounts.models import User
+from accounts.pages import config_for
+from reservations.live import changes_of
+from reservations.models import Reservation
+from reservations.phase import Phase, phase_of
+from reservations.selectors.reservations import reservations_of, with_leases
+from reservations.selectors.visibility import visible_reservations
+
+GROUP_OF = {
+    Phase.PREPARING: "running",
+    Phase.ACTIVE: "running",
+    Phase.CLEANING: "running",
+    Phase.TROUBLE: "running",
+    Phase.SCHEDULED: "next",
+    Phase.ASKED: "waiting",
+    Phase.OVER: "past",
+    Phase.CANCELLED: "past",
+    Phase.REJECTED: "past",
+}
+SHOWN = 200
+
+
+@require_GET
+@login_required
+@ensure_csrf_cookie
+def board(request: HttpRequest) -> HttpResponse:
+    """The calendar over all sites."""
+    config = config_for(cast(User, request.user), now=timezone.now())
+    return render(request, "reservations/board.html", {"config_json": config})
+
+
+@require_GET
+@login_required
+@ensure_csrf_cookie
+def mine(request: HttpRequest) -> HttpResponse:
+    """One's own reservations and those of one's projects, by what is to be done."""
+    groups: dict[str, list[Reservation]] = {"running": [], "next": [], "waiting": [], "past": []}
+    found = with_leases(reservations_of(cast(User, request.user))).order_by("-ends_at", "pk")[:SHOWN]
+    for reservation in found:
+        phase = phase_of([lease.status for lease in reservation.leases.all()])
+        reservation.phase = phase.value  # type: ignore[attr-defined]
+        groups[GROUP_OF[phase]].append(reservation)
+    for name in ("running", "next", "waiting"):
+        groups[name].sort(key=lambda each: (each.starts_at, each.ends_at))
+    return render(request, "reservations/mine.html", {"groups": groups})
+
+
+@require_GET
+@login_required
+@ensure_csrf_cookie
+def reservation(request: HttpRequest, reservation_id: UUID) -> HttpResponse:
+    """One reservation; the page reads the rest by the API and keeps itself fresh."""
+    user = cast(User, request.user)
+    if not visible_reservations(user).filter(pk=reservation_id).exists():
+        raise Http404
+    config = {"id": str(reservation_id), "time_zone": user.time_zone, "username": user.username}
+    return render(
+        request, "reservations/reservation.html", {"reservation_id": reservation_id, "config_json": config}
+    )
+
+
+@require_GET
+async def stream(request: HttpRequest, reservation_id: UUID) -> HttpResponseBase:
+    """Server-sent events of one reservation: `change` with its version, whenever it changes."""
+    user = cast(User, await request.auser())
+    if not user.is_authenticated:
+        return HttpResponse("Sign in first.\n", status=401, content_type="text/plain")
+    version = await sync_to_async(_version_for)(user, reservation_id)
+    if version is None:
+        raise Http404
+    response = StreamingHttpResponse(changes_of(reservation_id, version), content_type="text/event-stream")
+    response.headers["Cache-Control"] = "no-cache"
+    response.headers["X-Accel-Buffering"] = "no"
+    return response
+
+
+def _version_for(user: User, reservation_id: UUID) -> int | None:
+    version = visible_reservations(user).filter(pk=reservation_id).values_list("version", flat=True).first()
+    # A page may listen for hours; it must not keep a connection to the database as long.
+    if not connection.in_atomic_block:
+        connection.close()
+    return version

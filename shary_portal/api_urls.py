@@ -1,0 +1,41 @@
+"""REST under /api/v1/."""
+
+from django.urls import include, path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from accounts.api.me import MeDoor
+from accounts.api.ssh_keys import SshKeyDoor
+from accounts.api.tokens import TokenDoor
+from reservations.api.artefacts import ArtefactDoor
+from reservations.api.calendar import CalendarDoor
+from reservations.api.free import FindSlotDoor, FreeDoor
+from reservations.api.leases import LeaseDoor
+from reservations.api.maintenance import MaintenanceDoor
+from reservations.api.reservations import ReservationDoor
+from resources.api.adapters import AdapterDoor
+from resources.api.resources import ResourceDoor
+from resources.api.sites import SiteDoor
+from shary_portal.idempotency import PortalRouter
+from shary_portal.refused import Unknown
+
+router = PortalRouter()
+router.register("me", MeDoor)
+router.register("tokens", TokenDoor)
+router.register("ssh-keys", SshKeyDoor)
+router.register("sites", SiteDoor)
+router.register("resources", ResourceDoor)
+router.register("adapters", AdapterDoor)
+router.register("calendar", CalendarDoor)
+router.register("free", FreeDoor)
+router.register("find-slot", FindSlotDoor)
+router.register("reservations", ReservationDoor)
+router.register("leases", LeaseDoor)
+router.register("artefacts", ArtefactDoor)
+router.register("maintenance", MaintenanceDoor)
+
+urlpatterns = [
+    path("v1/", include(router.urls)),
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("docs/", SpectacularSwaggerSplitView.as_view(), name="docs"),
+    re_path(r"^.*$", Unknown.as_view()),
+]
