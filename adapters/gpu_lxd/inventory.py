@@ -21,7 +21,7 @@ def found_host(*, name: str, cards: Sequence[Card], nvml_is_local: bool) -> Foun
         attributes["cards"] = len(parts)
     return FoundDevice(
         name=name,
-        kind="gpu",
+        kind="gpu_host",
         model=model,
         attributes=attributes,
         settings={"cards": [card.pci for card in lendable]},
@@ -49,7 +49,7 @@ def _found_card(card: Card, seen: NvmlCard | None) -> FoundDevice:
     slices = tuple(
         FoundDevice(
             name=part.uuid,
-            kind="gpu",
+            kind="gpu_slice",
             model=part.model,
             serial=part.uuid,
             attributes={

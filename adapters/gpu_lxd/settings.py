@@ -172,7 +172,7 @@ class GpuParameters:
 DESCRIPTION = AdapterDescription(
     name="gpu_lxd",
     title="GPU on LXD",
-    kinds=("gpu",),
+    kinds=("gpu", "gpu_slice", "gpu_host"),
     settings=LxdSettings,
     attributes=GpuAttributes,
     parameters=GpuParameters,

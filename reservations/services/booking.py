@@ -11,7 +11,6 @@ from accounts.models import Project, User
 from reservations.errors import CannotBook, NotAllowed, WishRefusal
 from reservations.models import Artefact, Lease, Reservation
 from reservations.policy import UNHEALTHY_MATTERS_WITHIN
-from reservations.selectors.availability import Wanted, free_resource_ids
 from reservations.services.asks import Ask, check_asks, check_choices
 from reservations.services.choosing import cannot_book, pool_for
 from reservations.services.engine.doorbell import ring_after_commit
@@ -97,14 +96,6 @@ def _chosen(asks: Sequence[Ask], window: BookedWindow, *, now: datetime, zone: s
     """Return (line, resource) for each lease. Named ones are not looked at: the database will say."""
     if all(ask.is_named for ask in asks):
         return [(place, ask.resource) for place, ask in enumerate(asks) if ask.resource is not None]
-    if len(asks) == 1 and not asks[0].minimum:
-        ask = asks[0]
-        wanted = Wanted(kind=ask.kind, model=ask.model, site=ask.site)
-        free = free_resource_ids(
-            wanted, starts_at=window.starts_at, ends_at=window.ends_at, limit=2 * ask.count, health_matters=True
-        )
-        if ask.count == 1 and free:
-            return [(0, free[0])]
     latest = window.ends_at + timedelta(days=1)
     lines = pool_for(asks, earliest=window.starts_at - timedelta(days=1), latest=latest).choose(window)
     if lines is None:

@@ -39,7 +39,7 @@ def _device(emulator: Emulator, settings: dict[str, Any]) -> dict[str, Any]:
             }
         case "lxd":
             return common | {
-                "kind": "gpu",
+                "kind": "gpu_host",
                 "adapter": "gpu_lxd",
                 "attributes": _gpu(emulator.gpus[0][1], cards=len(emulator.gpus)),
                 "parts": [_card(emulator, number) for number in range(len(emulator.gpus))],
@@ -63,7 +63,7 @@ def _slice(card: str, pci: str, model: str, profile: str, label: str) -> dict[st
     memory = float(profile.partition(".")[2].removesuffix("gb"))
     return {
         "name": f"{card} {label}",
-        "kind": "gpu",
+        "kind": "gpu_slice",
         "adapter": "gpu_lxd",
         # Made up, but always the same: the card's slices are cut before the portal sees them.
         "settings": {"pci": pci, "mig_uuid": f"MIG-{uuid5(NAMESPACE_DNS, f'{pci} {label}')}"},
