@@ -1,4 +1,9 @@
-"""Whose certificates the daemon trusts, and for which projects."""
+"""Whose certificates the daemon trusts, and for which projects.
+
+LXD takes any client certificate and then says whether it trusts it. Python's TLS cannot: it breaks
+the connection to a client whose certificate it never saw. A certificate that was trusted once and
+is no longer gets LXD's own answer.
+"""
 
 import ssl
 from collections.abc import Iterable

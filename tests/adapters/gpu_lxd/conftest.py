@@ -13,6 +13,9 @@ from adapters.contract import Holder, LeaseOrder, Secrets, Target
 from adapters.emulators.lxd import HostCard, LxdEmulator, Pair, self_signed
 from adapters.gpu_lxd.adapter import GpuLxd
 from tests.adapters.gpu_lxd.holder import SshHolder
+from tests.adapters.nvml.machine import machine, nvml_library
+
+__all__ = ["machine", "nvml_library"]
 
 H100, A100 = "0000:65:00.0", "0000:b3:00.0"
 
