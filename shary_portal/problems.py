@@ -7,6 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
 from reservations.errors import CannotBook, Invalid, LeasesInTheWay, Refusal
@@ -82,7 +83,8 @@ def _flatten(detail: Any, path: str = "") -> dict[str, list[str]]:
     if isinstance(detail, dict):
         found: dict[str, list[str]] = {}
         for name, value in detail.items():
-            found |= _flatten(value, f"{path}.{name}" if path else str(name))
+            inner = path if name == api_settings.NON_FIELD_ERRORS_KEY else f"{path}.{name}" if path else str(name)
+            found |= _flatten(value, inner)
         return found
     if isinstance(detail, list) and any(isinstance(entry, dict) for entry in detail):
         found = {}
