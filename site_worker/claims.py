@@ -2,12 +2,13 @@
 
 import logging
 import secrets
+import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from adapters.contract.wire import Report
 from site_worker.config import Policy
-from site_worker.journal import Journal, add_reports, read_lease, write_lease
+from site_worker.journal import FREE, LEASE_COLUMNS, Journal, add_reports, lease_of, read_lease, write_lease
 from site_worker.lease import URGENT, Lease, Verb, next_step
 from site_worker.outcomes import Outcome, apply_outcome, drifted
 
@@ -45,46 +46,41 @@ def claim_due(
     `latest` is the time that ends go by: it never runs backwards.
     """
     marks = ", ".join("?" * len(full))
-    query = (
-        "SELECT lease_id, token FROM lease WHERE due_at <= CASE verb WHEN 'isolate' THEN ? ELSE ? END"  # noqa: S608
+    due = (
+        "SELECT lease_id FROM lease WHERE due_at <= CASE verb WHEN 'isolate' THEN ? ELSE ? END"  # noqa: S608
         f" AND due_at <= ? AND claim_until <= ? AND rank {'<=' if urgent else '>'} {URGENT}"
         f" AND adapter NOT IN ({marks}) ORDER BY rank, due_at LIMIT ?"
     )
     values = (latest, now, latest, now, *full, limit)
-    if not journal.db().execute(query, values).fetchone():
+    if not journal.db().execute(due, values).fetchone():
         return []
+    query = (
+        f"SELECT {LEASE_COLUMNS}, lease.token, lease_order.body FROM lease"  # noqa: S608
+        f" JOIN lease_order USING (lease_id) WHERE lease.lease_id IN ({due}) ORDER BY rank, due_at"
+    )
     claims: list[Claim] = []
     with journal.write(durable=False) as db:
         for row in db.execute(query, values).fetchall():
-            lease = read_lease(db, row["lease_id"])
-            if lease is None:
-                continue
-            if row["token"]:
-                lease = _interrupted(lease)
+            lease = _interrupted(lease_of(row)) if row["token"] else lease_of(row)
             step = next_step(lease, latest if lease.ends_at <= latest else now)
-            if step is None or step.due_at > latest or (step.verb != "isolate" and step.due_at > now):
+            if step is None or step.due_at > (latest if step.verb == "isolate" else now):
                 write_lease(db, lease, now)
                 continue
-            if _is_blocked(journal, lease, step.verb, now):
+            if _is_blocked(db, lease, now):
                 db.execute("UPDATE lease SET due_at = ? WHERE lease_id = ?", (now + _BLOCKED_S, lease.lease_id))
                 continue
-            body = db.execute("SELECT body FROM lease_order WHERE lease_id = ?", (lease.lease_id,)).fetchone()
             claim = Claim(
                 token=secrets.token_hex(8),
                 lease_id=lease.lease_id,
                 adapter=lease.adapter,
                 verb=step.verb,
                 until=now + deadline_of(lease.adapter, step.verb) + _MARGIN_S,
-                body=body["body"],
+                body=row["body"],
             )
             if step.verb == "admit":
                 lease = replace(lease, may_be_open=True)
-            if row["token"] or step.verb == "admit":
-                write_lease(db, lease, now)
-            db.execute(
-                "UPDATE lease SET token = ?, claim_until = ?, owner = ?, acted_at = ? WHERE lease_id = ?",
-                (claim.token, claim.until, journal.owner, now, lease.lease_id),
-            )
+            mine = {"token": claim.token, "claim_until": claim.until, "owner": journal.owner}
+            write_lease(db, lease, now, **mine, acted_at=now)
             claims.append(claim)
     return claims
 
@@ -98,11 +94,15 @@ def record_outcomes(
 ) -> int:
     """Write down what came of claimed calls, in one transaction; return how many counted."""
     counted = 0
+    if not outcomes:
+        return counted
     with journal.write() as db:
         for claim, outcome in outcomes:
-            row = db.execute("SELECT token FROM lease WHERE lease_id = ?", (claim.lease_id,)).fetchone()
-            lease = read_lease(db, claim.lease_id)
-            if row is None or lease is None or row["token"] != claim.token:
+            row = db.execute(
+                f"SELECT {LEASE_COLUMNS} FROM lease WHERE lease_id = ? AND token = ?",  # noqa: S608
+                (claim.lease_id, claim.token),
+            ).fetchone()
+            if row is None:
                 log.warning(
                     "site=%s lease=%s verb=%s outcome is dropped: another process took over",
                     site,
@@ -110,12 +110,9 @@ def record_outcomes(
                     claim.verb,
                 )
                 continue
+            lease = lease_of(row)
             change = apply_outcome(site=site, lease=lease, verb=claim.verb, outcome=outcome, policy=policy)
-            write_lease(db, change.lease, outcome.at)
-            db.execute(
-                "UPDATE lease SET token = NULL, claim_until = 0, owner = NULL, acted_at = ? WHERE lease_id = ?",
-                (outcome.at, claim.lease_id),
-            )
+            write_lease(db, change.lease, outcome.at, **FREE, acted_at=outcome.at)
             if change.lease.phase in {"clean", "fenced"}:
                 db.execute("DELETE FROM cover WHERE lease_id = ?", (claim.lease_id,))
             add_reports(db, change.reports)
@@ -129,13 +126,13 @@ def hand_back(*, journal: Journal, claims: Sequence[Claim], now: float, begun: b
         return
     with journal.write() as db:
         for claim in claims:
-            lease = read_lease(db, claim.lease_id)
-            released = db.execute(
-                "UPDATE lease SET token = NULL, claim_until = 0, owner = NULL WHERE lease_id = ? AND token = ?",
+            row = db.execute(
+                f"SELECT {LEASE_COLUMNS} FROM lease WHERE lease_id = ? AND token = ?",  # noqa: S608
                 (claim.lease_id, claim.token),
-            )
-            if released.rowcount and lease is not None:
-                write_lease(db, _interrupted(lease) if begun else lease, now)
+            ).fetchone()
+            if row is not None:
+                lease = lease_of(row)
+                write_lease(db, _interrupted(lease) if begun else lease, now, **FREE)
 
 
 def note_drift(*, journal: Journal, site: str, policy: Policy, lease_id: str, began: float, at: float) -> bool:
@@ -167,9 +164,9 @@ def _interrupted(lease: Lease) -> Lease:
     return replace(lease, unsure=True)
 
 
-def _is_blocked(journal: Journal, lease: Lease, verb: str, now: float) -> bool:
+def _is_blocked(db: sqlite3.Connection, lease: Lease, now: float) -> bool:
     """Return whether another lease is acting on one of the same devices, or must first be shut."""
-    row = journal.db().execute(
+    row = db.execute(
         "SELECT 1 FROM cover mine JOIN cover theirs USING (resource_id)"
         " JOIN lease l ON l.lease_id = theirs.lease_id"
         " WHERE mine.lease_id = ? AND l.lease_id != mine.lease_id"

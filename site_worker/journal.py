@@ -55,9 +55,10 @@ CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 
 _FIELDS = tuple(field.name for field in fields(Lease))
 _FLAGS = {"may_be_open", "unsure", "renew", "gave_up"}
-LEASE_COLUMNS = ", ".join(_FIELDS)
-_SET = ", ".join(f"{name} = ?" for name in (*_FIELDS, "verb", "rank", "due_at"))
-_MARKS = ", ".join("?" * (len(_FIELDS) + 3))
+LEASE_COLUMNS = ", ".join(f"lease.{name}" for name in _FIELDS)
+_NAMES = (*_FIELDS, "verb", "rank", "due_at")
+FREE = {"token": None, "claim_until": 0.0, "owner": None}
+"""The columns of a lease that nobody has claimed."""
 
 
 class Journal:
@@ -118,7 +119,7 @@ class Journal:
     def leases(self) -> list[Lease]:
         """Return all that is known of all leases."""
         rows = self.db().execute(f"SELECT {LEASE_COLUMNS} FROM lease ORDER BY starts_at")  # noqa: S608
-        return [_lease_of(row) for row in rows]
+        return [lease_of(row) for row in rows]
 
     def epochs(self) -> Mapping[str, int]:
         """Return the highest epoch seen, per device."""
@@ -185,16 +186,18 @@ class Journal:
 def read_lease(db: sqlite3.Connection, lease_id: str) -> Lease | None:
     """Return what is known of the lease, within the transaction."""
     row = db.execute(f"SELECT {LEASE_COLUMNS} FROM lease WHERE lease_id = ?", (lease_id,)).fetchone()  # noqa: S608
-    return _lease_of(row) if row else None
+    return lease_of(row) if row else None
 
 
-def write_lease(db: sqlite3.Connection, lease: Lease, now: float) -> None:
-    """Write down the lease and its next step; a claim on it stays as it is."""
-    values = _values_of(lease, now)
-    changed = db.execute(f"UPDATE lease SET {_SET} WHERE lease_id = ?", (*values, lease.lease_id))  # noqa: S608
+def write_lease(db: sqlite3.Connection, lease: Lease, now: float, **claim: object) -> None:
+    """Write down the lease and its next step; a claim on it stays as it is unless it is given."""
+    names = ", ".join((*_NAMES, *claim))
+    values = (*_values_of(lease, now), *claim.values())
+    setters = ", ".join(f"{name} = ?" for name in (*_NAMES, *claim))
+    changed = db.execute(f"UPDATE lease SET {setters} WHERE lease_id = ?", (*values, lease.lease_id))  # noqa: S608
     if not changed.rowcount:
-        names = ", ".join((*_FIELDS, "verb", "rank", "due_at"))
-        db.execute(f"INSERT INTO lease ({names}) VALUES ({_MARKS})", values)  # noqa: S608
+        marks = ", ".join("?" * len(values))
+        db.execute(f"INSERT INTO lease ({names}) VALUES ({marks})", values)  # noqa: S608
 
 
 def add_reports(db: sqlite3.Connection, reports: Iterable[Report]) -> None:
@@ -213,7 +216,8 @@ def _subject_of(report: Report) -> str | None:
     return None
 
 
-def _lease_of(row: sqlite3.Row) -> Lease:
+def lease_of(row: sqlite3.Row) -> Lease:
+    """Return the lease in a row that holds all its columns."""
     values: dict[str, Any] = {name: bool(row[name]) if name in _FLAGS else row[name] for name in _FIELDS}
     return Lease(**values)
 

@@ -31,7 +31,9 @@ log = logging.getLogger("shary.site")
 _LONGEST_SLEEP_S = 1.0
 """Other processes of the site ring only their own keeper, and may die."""
 _GATHER_S = 0.02
-_GATHER = 100
+_RUSH_S = 0.4
+_RUSH = 500
+"""While many leases open or close at once, their results are written down in larger batches."""
 _FORGET_AFTER_S = 30 * 86400.0
 
 
@@ -219,7 +221,7 @@ class Keeper:
 
     def _time_to_sleep(self) -> float:
         if self._done or self._seen:
-            return max(0.0, self._done_since + _GATHER_S - time.monotonic())
+            return max(0.0, self._done_since + self._gather_s() - time.monotonic())
         now = self._clock.now()
         sleep = _LONGEST_SLEEP_S
         deadline = self._children.next_deadline()
@@ -280,20 +282,26 @@ class Keeper:
         )
 
     def _write_down(self, *, everything: bool) -> None:
-        waited = time.monotonic() - self._done_since
         if not (self._done or self._seen):
             return
-        if not everything and waited < _GATHER_S and len(self._done) < _GATHER:
+        waited = time.monotonic() - self._done_since
+        if not everything and waited < self._gather_s() and len(self._done) < _RUSH:
             return
-        if self._done:
+        try:
             record_outcomes(
                 journal=self._journal, site=self._config.site, policy=self._config.policy, outcomes=self._done
             )
-            self._done = []
-        if self._seen:
             record_looks(journal=self._journal, config=self._config, looks=self._seen)
-            self._seen = []
+        except sqlite3.Error:
+            raise  # kept, and written down when the journal can be written again
+        except Exception:
+            # A bug of ours in one outcome must not stop all others: these claims run out by themselves.
+            log.exception("site=%s %d outcomes are dropped", self._config.site, len(self._done))
+        self._done, self._seen = [], []
         self._on_reports()
+
+    def _gather_s(self) -> float:
+        return _RUSH_S if len(self._urgent) > self._config.children else _GATHER_S
 
     def _deadline_of(self, adapter: str, verb: str) -> float:
         found = self._deadlines.get((adapter, verb))

@@ -45,18 +45,12 @@ def apply_outcome(*, site: str, lease: Lease, verb: Verb, outcome: Outcome, poli
     """Return the lease after the outcome of one verb."""
     if outcome.failed:
         return _failed(site, lease, verb, outcome, policy)
-    match verb:
-        case "provision":
-            return _provisioned(site, lease, outcome)
-        case "admit":
-            opened = replace(lease.succeeded(), phase="open", opened_at=lease.opened_at or outcome.at)
-            return Change(lease=opened, reports=(opened_report(site, opened),))
-        case "isolate":
-            return _isolated(site, lease, outcome)
-        case "release":
-            return _released(site, lease, outcome, policy)
-        case "observe":
-            return _observed(site, lease, outcome, policy)
+    try:
+        return _succeeded(site, lease, verb, outcome, policy)
+    except ValueError as error:
+        message = f"The adapter gave no valid answer to “{verb}”: {error}"
+        invalid = Outcome(at=outcome.at, error="OutcomeUnknown", message=message)
+        return _failed(site, lease, verb, invalid, policy)
 
 
 def drifted(*, site: str, lease: Lease, at: float, policy: Policy) -> Change:
@@ -109,6 +103,21 @@ def opened_report(site: str, lease: Lease) -> Report:
 def moment(seconds: float) -> datetime:
     """Return the aware moment of so many seconds since 1970."""
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def _succeeded(site: str, lease: Lease, verb: Verb, outcome: Outcome, policy: Policy) -> Change:
+    match verb:
+        case "provision":
+            return _provisioned(site, lease, outcome)
+        case "admit":
+            opened = replace(lease.succeeded(), phase="open", opened_at=lease.opened_at or outcome.at)
+            return Change(lease=opened, reports=(opened_report(site, opened),))
+        case "isolate":
+            return _isolated(site, lease, outcome)
+        case "release":
+            return _released(site, lease, outcome, policy)
+        case "observe":
+            return _observed(site, lease, outcome, policy)
 
 
 def _provisioned(site: str, lease: Lease, outcome: Outcome) -> Change:

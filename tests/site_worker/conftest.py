@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -114,6 +114,12 @@ def target_of(device: Device, resource_id: str = "") -> Target:
     )
 
 
+def ending(lease: LeaseOrder, *, in_s: float) -> LeaseOrder:
+    """Return the lease's next revision, which ends so soon."""
+    ends_at = datetime.fromtimestamp(time.time() + in_s, UTC)
+    return replace(lease, revision=lease.revision + 1, ends_at=ends_at)
+
+
 def lease_on(
     device: Device,
     *,
@@ -137,4 +143,3 @@ def lease_on(
         starts_at=datetime.fromtimestamp(now + starts_in, UTC),
         ends_at=datetime.fromtimestamp(now + starts_in + lasts, UTC),
     )
-
