@@ -1,16 +1,13 @@
-import psycopg
+import pytest
 import redis
-from django.conf import settings
+from django.db import connection
 
 
+@pytest.mark.django_db
 def test_the_database_of_the_run_is_real_and_can_exclude_overlaps():
-    with psycopg.connect(
-        host=settings.DATABASES["default"]["HOST"],
-        user=settings.DATABASES["default"]["USER"],
-        dbname="postgres",
-    ) as connection:
-        known = connection.execute("SELECT name FROM pg_available_extensions WHERE name = 'btree_gist'")
-        assert known.fetchone() == ("btree_gist",)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM pg_available_extensions WHERE name = 'btree_gist'")
+        assert cursor.fetchone() == ("btree_gist",)
 
 
 def test_the_broker_starts_empty(broker_url):
