@@ -202,6 +202,27 @@ def test_other_firmware_than_the_site_wants_is_not_clean(adapter, bmc):
     assert failed(adapter.release(order)) == ["Firmware of the BMC", "Asset tag"]
 
 
+def test_the_proof_says_all_that_was_looked_at(adapter, bmc):
+    order = order_for(target_for(bmc, firmware="BF-26.01-3", bios={"EnableSMMU": True}))
+    adapter.provision(order)
+
+    assert {check.name for check in adapter.release(order).checks} == {
+        "No account of a lease",
+        "No session of a lease",
+        "The holder's password",
+        "Nobody else is sent events",
+        "Mode",
+        "Nothing waits for a reboot",
+        "Privilege of the host",
+        "RShim of the host",
+        "Boot override",
+        "Power of the Arm cores",
+        "BIOS attribute EnableSMMU",
+        "Firmware of the BMC",
+        "Asset tag",
+    }
+
+
 def test_a_reader_may_look_and_change_nothing(adapter, bmc):
     order = order_for(target_for(bmc, role="ReadOnly"))
     endpoint = adapter.provision(order).endpoints[0]
