@@ -25,7 +25,8 @@ export const PHASE_PATTERN = {
 };
 
 const KINDS = {
-  gpu: ["GPU", "GPUs"], p4_switch: ["P4 switch", "P4 switches"], smart_nic: ["Smart NIC", "Smart NICs"],
+  gpu: ["GPU", "GPUs"], gpu_slice: ["GPU slice", "GPU slices"], gpu_host: ["GPU host", "GPU hosts"],
+  p4_switch: ["P4 switch", "P4 switches"], smart_nic: ["Smart NIC", "Smart NICs"],
 };
 
 export function kindWords(kind, number = 2) {

@@ -23,7 +23,7 @@ export class Board {
   constructor(root, config) {
     this.root = root;
     this.config = config;
-    this.only = config.only ?? null; // a resource's own page shows only its rows
+    this.only = root.dataset.only ? { id: root.dataset.only, parent: root.dataset.parent, site: root.dataset.site } : null; // a resource's own page shows only its rows
     this.drift = config.now ? Date.parse(config.now) - Date.now() : 0;
     this.part = (name) => root.querySelector(`[data-part="${name}"]`);
     this.grid = this.part("grid");
@@ -148,13 +148,12 @@ export class Board {
 
   async fetch(offset, signal) {
     const { site, kind, search } = this.state;
-    const page = await fetchCalendar({ ...this.range, site: this.only?.site ?? site, kind: this.only?.kind ?? kind, search: this.only ? "" : search, offset, signal });
+    const page = await fetchCalendar({ ...this.range, site: this.only?.site ?? site, kind: this.only ? "" : kind, search: this.only ? "" : search, offset, signal });
     page.text = JSON.stringify([page.rows, page.entries]);
     this.total = page.total;
     this.drift = Date.parse(page.now) - Date.now() || 0;
     if (this.only) {
       page.rows = page.rows.filter((row) => row.id === this.only.id || row.parent === this.only.id || row.id === this.only.parent);
-      this.total = Math.min(page.total, PAGE);
     }
     return page;
   }

@@ -17,6 +17,7 @@ export function lineUp(rows, { closed, keep }) {
   let kind = null;
   const hidden = new Set();
   const parents = new Set(rows.map((row) => row.parent).filter(Boolean));
+  const depths = new Map();
   const add = (line) => { line.top = top; line.height = HEIGHT[line.type]; top += line.height; lines.push(line); };
   let siteLine = null;
   let kindLine = null;
@@ -28,16 +29,18 @@ export function lineUp(rows, { closed, keep }) {
       siteLine = { type: "site", key: `site:${site}`, toggle: site, row, open: !closed.has(site), count: 0 };
       add(siteLine);
     }
-    const group = `${site}/${row.parent ? kind : row.kind}`;
-    if (!row.parent && row.kind !== kind) {
+    // A filter may show parts without their whole; then they stand for themselves.
+    const depth = depths.has(row.parent) ? depths.get(row.parent) + 1 : 0;
+    depths.set(row.id, depth);
+    if (depth === 0 && row.kind !== kind) {
       kind = row.kind;
-      kindLine = { type: "kind", key: `kind:${group}`, toggle: `${site}/${kind}`, row, open: !closed.has(`${site}/${kind}`), count: 0 };
+      kindLine = { type: "kind", key: `kind:${site}/${kind}`, toggle: `${site}/${kind}`, row, open: !closed.has(`${site}/${kind}`), count: 0 };
       if (siteLine.open) add(kindLine);
     }
-    if (!row.depth) { siteLine.count += 1; if (kindLine) kindLine.count += 1; }
+    if (depth === 0) { siteLine.count += 1; if (kindLine) kindLine.count += 1; }
     if (row.parent && (hidden.has(row.parent) || closed.has(row.parent))) { hidden.add(row.id); continue; }
     if (!siteLine.open || (kindLine && !kindLine.open)) { hidden.add(row.id); continue; }
-    add({ type: "device", key: row.id, row, toggle: parents.has(row.id) ? row.id : null, open: !closed.has(row.id) });
+    add({ type: "device", key: row.id, row, depth, toggle: parents.has(row.id) ? row.id : null, open: !closed.has(row.id) });
   }
   return { lines, height: top };
 }
@@ -148,7 +151,7 @@ export class Rows {
       el("span", { class: "visually-hidden" }, words),
       el("span", { class: "model" }, row.model),
       this.board.isAdding() && el("button", { type: "button", class: "add", tabindex: "-1", data: { add: row.id }, aria: { label: `Add ${row.name} to the booking` } }, icon("plus")));
-    head.style.setProperty("--depth", row.depth);
+    head.style.setProperty("--depth", line.depth);
     return head;
   }
 

@@ -1,0 +1,183 @@
+"""A real browser on a real server: who signs in, what there is to book, and what must never happen."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.test import Client
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request
+
+from accounts.models import Project, User
+from resources.models import Resource, Site
+from tests.factories import make_project, make_resource, make_site, make_user
+
+# Playwright's synchronous interface keeps an event loop in this thread, and Django would refuse to
+# touch the database beside it.
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+
+ROME = ZoneInfo("Europe/Rome")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def find_chromium() -> str | None:
+    """Return the path of a Chromium of this machine."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return next((path for name in names if (path := shutil.which(name))), None)
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    """How to start the browser; where there is none, say so, and in CI fail."""
+    path = find_chromium()
+    if path is None:
+        message = "No Chromium was found; install it (`apt-get install chromium`) to run the browser tests."
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return {"executable_path": path, "args": ARGUMENTS}
+
+
+@pytest.fixture(scope="session")
+def browser_context_args() -> dict[str, Any]:
+    """A desk in Rome, whatever the zone of the machine."""
+    return {
+        "viewport": {"width": 1280, "height": 800},
+        "timezone_id": "Europe/Rome",
+        "locale": "en-GB",
+        "reduced_motion": "reduce",
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """Two sites with a few devices, and somebody who may book them."""
+
+    user: User
+    project: Project
+    rome: Site
+    athens: Site
+    gpu: Resource
+    spare: Resource
+    whole: Resource
+    part: Resource
+    far: Resource
+
+
+@pytest.fixture
+def world(transactional_db: None) -> World:
+    """Something to see and to book."""
+    project = make_project("network", name="Network group")
+    user = make_user("ada", projects=[project], password="a-long-password", first_name="Ada", last_name="R.")
+    rome = make_site("rome", name="Roma", time_zone="Europe/Rome")
+    athens = make_site("athens", name="Athens", time_zone="Europe/Athens")
+    whole = make_resource(rome, name="A100 1", attributes={"model": "A100", "memory_gib": 80})
+    return World(
+        user=user,
+        project=project,
+        rome=rome,
+        athens=athens,
+        gpu=make_resource(rome, name="L40S 1"),
+        spare=make_resource(rome, name="L40S 2"),
+        whole=whole,
+        part=make_resource(parent=whole, name="A100 1, slice 1", attributes={"model": "1g.10gb"}),
+        far=make_resource(athens, name="L40S 3"),
+    )
+
+
+@pytest.fixture
+def faults(context: BrowserContext, live_server: Any) -> Iterator[list[str]]:
+    """What must never happen on a page: errors in the console, and requests to another host.
+
+    A refusal of the API is an answer, not a fault, though the browser notes it in the console.
+    """
+    found: list[str] = []
+
+    def note_message(message: ConsoleMessage) -> None:
+        refused = message.text.startswith("Failed to load resource") and "/api/v1/" in message.location["url"]
+        if message.type in {"error", "warning"} and not refused:
+            found.append(f"console: {message.text} ({message.location['url']})")
+
+    def note_request(request: Request) -> None:
+        if not request.url.startswith((live_server.url, "data:", "blob:")):
+            found.append(f"request to another host: {request.url}")
+
+    context.on("console", note_message)
+    context.on("weberror", lambda error: found.append(f"error: {error.error}"))
+    context.on("request", note_request)
+    yield found
+    assert not found
+
+
+SignIn = Callable[[User], None]
+
+
+@pytest.fixture
+def sign_in(context: BrowserContext, live_server: Any) -> SignIn:
+    """Sign somebody in without the form."""
+
+    def sign_in(user: User) -> None:
+        client = Client()
+        client.force_login(user)
+        cookie = client.cookies["sessionid"]
+        context.add_cookies([{"name": "sessionid", "value": cookie.value, "url": live_server.url}])
+
+    return sign_in
+
+
+@pytest.fixture
+def desk(page: Page, world: World, sign_in: SignIn, faults: list[str]) -> Page:
+    """A page on which the researcher of the world is signed in."""
+    sign_in(world.user)
+    page.set_default_timeout(15_000)
+    return page
+
+
+def tomorrow(hour: int, minute: int = 0) -> datetime:
+    """Return a time of tomorrow in Rome."""
+    day = (datetime.now(ROME) + timedelta(days=1)).date()
+    return datetime.combine(day, time(hour, minute), ROME).astimezone(UTC)
+
+
+def open_day(page: Page, live_server: Any, moment: datetime) -> None:
+    """Open the board at the day of a moment, and wait until it is drawn."""
+    day = moment.astimezone(ROME).date()
+    page.goto(f"{live_server.url}/?view=day&date={day}")
+    page.locator(".line.device").first.wait_for()
+
+
+def line_of(page: Page, resource: Resource) -> Locator:
+    """Return the line of a device on the board."""
+    return page.locator(f'[data-line="{resource.pk}"]')
+
+
+def spot(page: Page, resource: Resource, moment: datetime) -> tuple[float, float]:
+    """Return the point on the screen where a device's lane shows a moment of the day that is open."""
+    lane = line_of(page, resource).locator(".lane").bounding_box()
+    assert lane is not None
+    local = moment.astimezone(ROME)
+    midnight = datetime.combine(local.date(), time(0), ROME)
+    next_midnight = datetime.combine(local.date() + timedelta(days=1), time(0), ROME)
+    share = (moment - midnight) / (next_midnight.astimezone(UTC) - midnight.astimezone(UTC))
+    return lane["x"] + lane["width"] * share, lane["y"] + lane["height"] / 2
+
+
+def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Drag with the mouse, by way of some points between."""
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move((start[0] + end[0]) / 2, (start[1] + end[1]) / 2, steps=4)
+    page.mouse.move(*end, steps=4)
+    page.mouse.up()
