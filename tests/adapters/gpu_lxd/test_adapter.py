@@ -401,5 +401,7 @@ def test_a_host_is_discovered_with_its_cards_and_their_slices(adapter, lxd, mach
     h100, a100 = host.parts
     assert (h100.serial, h100.attributes["memory_gib"]) == ("165", 79.6)
     assert h100.parts[0].settings == {"pci": H100, "mig_uuid": "MIG-1"}
+    # Three kinds, so that who asks for a card gets a card.
+    assert [host.kind, h100.kind, h100.parts[0].kind] == ["gpu_host", "gpu", "gpu_slice"]
     # The card that NVML does not see, perhaps inside a virtual machine, is known from LXD.
     assert (a100.model, a100.settings, a100.parts) == ("NVIDIA A100 80GB PCIe", {"pci": A100}, ())
