@@ -372,7 +372,9 @@ def _check_control(client: P4RuntimeClient, ours: ElectionId) -> Check:
 def _access(settings: Settings, holder: ElectionId) -> Access:
     host = settings.public_host or settings.host
     port = settings.public_port or settings.port
-    encrypted = " --ssl" if settings.ca_secret else ""
+    encrypted = (
+        " --ssl --cacert ca.pem --cert holder.pem --private-key holder.key" if settings.ca_secret else ""
+    )
     command = (
         f"python -m p4runtime_sh --grpc-addr {host}:{port} --device-id {settings.device_id} "
         f"--election-id {holder}{encrypted}"
@@ -384,6 +386,7 @@ def _access(settings: Settings, holder: ElectionId) -> Access:
             f"P4Runtime, device id {settings.device_id}, election id {holder} (as “high,low”). If you run "
             f"several controllers, give them ids up to {last}. Without a file to push, the shell reads "
             "your program from the switch. At the end you lose control and everything is erased."
+            + (" The connection is encrypted: put your certificates into the command." if encrypted else "")
         ),
         endpoints=(Endpoint(label="P4Runtime", protocol="p4runtime", host=host, port=port, command=command),),
     )
