@@ -1,15 +1,20 @@
 """Text that the database keeps encrypted."""
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 
+if TYPE_CHECKING:
+    _TextField = models.TextField[str, str]
+else:
+    _TextField = models.TextField
 
-class EncryptedTextField(models.TextField):
+
+class EncryptedTextField(_TextField):
     """Text encrypted with the first of `SHARY_FIELD_KEYS`; all of them decrypt.
 
     Put a new key first to rotate; drop the old one once no row needs it.

@@ -7,11 +7,11 @@ nothing: whoever can write to it can delay or drop a message, but neither make n
 import base64
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -91,19 +91,19 @@ class BadSeal(Exception):
 
 
 @cache
-def _codec(shape: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(shape)
+def _codec(shape: Hashable) -> TypeAdapter[Any]:
+    return TypeAdapter(cast(Any, shape))
 
 
 def to_json(value: object) -> str:
     """Return the JSON of a contract value."""
-    return _codec(type(value)).dump_json(value).decode()
+    return _codec(cast(Hashable, type(value))).dump_json(value).decode()
 
 
 def from_json(shape: type[T], text: str | bytes) -> T:
     """Return the contract value that the JSON describes; raise ValueError when it describes none."""
     try:
-        value: T = _codec(shape).validate_json(text)
+        value: T = _codec(cast(Hashable, shape)).validate_json(text)
     except ValidationError as error:
         raise ValueError(str(error)) from error
     return value

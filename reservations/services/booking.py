@@ -229,11 +229,6 @@ def _lease(reservation: Reservation, ask: Ask, resource: Resource) -> Lease:
 
 
 def _attach(leases: Sequence[tuple[Lease, Sequence[Artefact]]]) -> None:
-    through = Lease.artefacts.through
-    rows = [
-        through(lease_id=lease.pk, artefact_id=artefact.pk)
-        for lease, artefacts in leases
-        for artefact in artefacts
-    ]
-    if rows:
-        through.objects.bulk_create(rows)
+    for lease, artefacts in leases:
+        if artefacts:
+            lease.artefacts.add(*artefacts)

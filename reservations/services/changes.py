@@ -144,8 +144,7 @@ def _reschedule(
         if not is_lost_race(error):
             raise
         asks = [Ask(resource=lease.resource_id) for lease in leases]
-        refusal = cannot_book(asks, window, now=now, zone=zone, ignoring=[lease.pk for lease in leases])
-        raise refusal from error
+        raise cannot_book(asks, window, now=now, zone=zone, ignoring=[lease.pk for lease in leases]) from error
     return reservation
 
 

@@ -55,7 +55,7 @@ def accept_proof(lease: Lease, proof: CleanProof, *, now: datetime) -> None:
         digest=proof.digest,
         defaults={
             "resource_id": lease.resource_id,
-            "epoch": lease.epoch,
+            "epoch": lease.epoch or 0,
             "is_clean": proof.is_clean,
             "checks": [
                 {

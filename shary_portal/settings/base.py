@@ -1,6 +1,7 @@
 """What all ways of running the portal share."""
 
 from pathlib import Path
+from typing import Any
 
 import environ
 
@@ -70,7 +71,7 @@ TEMPLATES = [
 
 def database_from(url: str) -> dict[str, object]:
     """Return Django's description of the PostgreSQL at a URL; a socket folder may stand in `?host=`."""
-    description = environ.Env.db_url_config(url)
+    description: dict[str, Any] = environ.Env.db_url_config(url)
     options = description.setdefault("OPTIONS", {})
     if "host" in options:
         description["HOST"] = options.pop("host")

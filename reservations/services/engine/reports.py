@@ -73,7 +73,7 @@ def _key(text: str) -> UUID | None:
 
 def take_openings(reports: Iterable[Report], *, site: Site, now: datetime) -> None:
     """Take that access was opened, for many leases at once: they all start at the full hour."""
-    by_lease = {report.lease_id: report for report in reports}
+    by_lease = {UUID(report.lease_id): report for report in reports if report.lease_id}
     with transaction.atomic():
         leases = list(
             Lease.objects.select_for_update(of=("self",), no_key=True)
@@ -82,7 +82,7 @@ def take_openings(reports: Iterable[Report], *, site: Site, now: datetime) -> No
         )
         opened = []
         for lease in leases:
-            report = by_lease[str(lease.pk)]
+            report = by_lease[lease.pk]
             if report.epoch != lease.epoch:
                 continue
             if lease.status == Status.PROVISIONING:
@@ -119,11 +119,16 @@ def take_report(report: Report, *, site: Site, now: datetime) -> None:
 
 
 def _lease_of(report: Report, site: Site) -> Lease | None:
+    key = _key(report.lease_id or "")
     lease = (
-        Lease.objects.select_related("resource__site", "reservation__holder")
-        .select_for_update(of=("self",), no_key=True)
-        .filter(pk=report.lease_id, resource__site=site, status__in=ON_DEVICE)
-        .first()
+        None
+        if key is None
+        else (
+            Lease.objects.select_related("resource__site", "reservation__holder")
+            .select_for_update(of=("self",), no_key=True)
+            .filter(pk=key, resource__site=site, status__in=ON_DEVICE)
+            .first()
+        )
     )
     if lease is None or lease.epoch != report.epoch:
         log.info("report.of_the_past", report_event=report.event, lease=report.lease_id, epoch=report.epoch)
@@ -193,12 +198,15 @@ _HANDLERS: dict[str, Callable[[Lease, Report, datetime], None]] = {
 
 
 def _observed(report: Report, site: Site, now: datetime) -> None:
+    resource = _key(report.resource_id or "")
+    if resource is None:
+        return
     seen = report.observation
     healthy = seen is not None and seen.healthy
     detail = seen.detail if seen else report.failure.message if report.failure else "It could not be looked at."
     if seen is not None and seen.carries:
-        healthy, detail = _judge_carried(seen.carries, report.resource_id, healthy, detail)
-    Resource.objects.filter(pk=report.resource_id, site=site).exclude(observed_at__gt=report.at).update(
+        healthy, detail = _judge_carried(seen.carries, resource, healthy, detail)
+    Resource.objects.filter(pk=resource, site=site).exclude(observed_at__gt=report.at).update(
         health=Resource.Health.HEALTHY if healthy else Resource.Health.UNHEALTHY,
         health_detail=detail,
         observed_at=report.at,
@@ -206,9 +214,10 @@ def _observed(report: Report, site: Site, now: datetime) -> None:
     )
 
 
-def _judge_carried(lease_id: str, resource_id: str | None, healthy: bool, detail: str) -> tuple[bool, str]:
+def _judge_carried(lease_id: str, resource: UUID, healthy: bool, detail: str) -> tuple[bool, str]:
     """A device that carries a lease which is over was missed by a clean-up: nobody may get it like that."""
-    lease = Lease.objects.filter(pk=_key(lease_id), resource__covers__part=resource_id).first()
+    key = _key(lease_id)
+    lease = None if key is None else Lease.objects.filter(pk=key, resource__covers__part=resource).first()
     if lease is None:
         return False, f"It carries the lease {lease_id}, which is none of ours; look at the device."
     if lease.status not in ON_DEVICE:

@@ -6,9 +6,10 @@ holds (`SKIP LOCKED`), and what one leaves undone the next one finds.
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db import IntegrityError, OperationalError, models, transaction
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import F, QuerySet
 from django.db.models.functions import Greatest, Least
 
 from reservations.models import CalendarEntry, Lease
@@ -55,13 +56,13 @@ def end_active(*, now: datetime) -> int:
 def start_scheduled(*, now: datetime) -> int:
     """Have devices made ready for leases that are about to start; wait for those still being cleaned."""
     with transaction.atomic():
-        due = Lease.objects.filter(status=Status.SCHEDULED, next_action_at__lte=now)
-        leases = _claim(due.annotate(is_blocked=Exists(_still_on_device()), is_alone=~Exists(_unapproved())))
+        leases = _claim(Lease.objects.filter(status=Status.SCHEDULED, next_action_at__lte=now))
+        unapproved, occupied = _waiting_for_approval(leases), _still_on_device(leases)
         free = []
         for lease in leases:
-            if not lease.is_alone:
+            if lease.reservation_id in unapproved:
                 _look_again(lease, "Waiting until the other sites have approved their part.", now)
-            elif lease.is_blocked or lease.resource.quarantined_at:
+            elif lease.resource_id in occupied or lease.resource.quarantined_at:
                 _wait_or_give_up(lease, now)
             else:
                 free.append(lease)
@@ -147,14 +148,22 @@ def _until_nothing_is_left(step: Callable[..., int], now: datetime) -> int:
     return done
 
 
-def _still_on_device() -> QuerySet[CalendarEntry]:
-    return CalendarEntry.objects.filter(
-        on_device=True, exclusive=True, resource__covered_by__whole=OuterRef("resource")
-    ).exclude(lease=OuterRef("pk"))
+def _still_on_device(leases: Iterable[Lease]) -> set[UUID]:
+    """Return those of the leases' resources of which something is still in another holder's hands."""
+    entries = CalendarEntry.objects.filter(
+        on_device=True,
+        exclusive=True,
+        resource__covered_by__whole__in={lease.resource_id for lease in leases},
+    )
+    return set(entries.values_list("resource__covered_by__whole", flat=True))
 
 
-def _unapproved() -> QuerySet[Lease]:
-    return Lease.objects.filter(reservation=OuterRef("reservation"), status=Status.REQUESTED)
+def _waiting_for_approval(leases: Iterable[Lease]) -> set[UUID]:
+    """Return those of the leases' reservations that some site has yet to approve."""
+    asked = Lease.objects.filter(
+        reservation__in={lease.reservation_id for lease in leases}, status=Status.REQUESTED
+    )
+    return set(asked.values_list("reservation", flat=True))
 
 
 def _start(leases: Iterable[Lease], now: datetime) -> None:
