@@ -199,3 +199,36 @@ class FileDevice(Adapter):
         device = Device(target.settings["folder"])
         self._begin(device, "discover")
         return (FoundDevice(name=device.folder.name, kind="file", model="folder"),)
+
+
+class Doorman(Adapter):
+    """Only notes who was let in and when: for many leases at once."""
+
+    description = AdapterDescription(
+        name="doorman",
+        title="Doorman",
+        kinds=("door",),
+        settings=Settings,
+        attributes=Nothing,
+        parameters=Nothing,
+        preparation=timedelta(seconds=1),
+        cleanup=timedelta(seconds=1),
+    )
+
+    def observe(self, target: Target) -> Observation:
+        return Observation(healthy=True, carries=None)
+
+    def provision(self, order: LeaseOrder) -> Access:
+        return Access(instructions=order.tag)
+
+    def admit(self, order: LeaseOrder) -> None:
+        Device(order.target.settings["folder"]).note(verb="admit", event="done", lease=order.lease_id)
+
+    def isolate(self, order: LeaseOrder) -> None:
+        pass
+
+    def release(self, order: LeaseOrder) -> CleanProof:
+        raise DeviceRefused("Nobody leaves.")
+
+    def discover(self, target: Target) -> tuple[FoundDevice, ...]:
+        return ()
