@@ -7,6 +7,7 @@ from typing import Any
 from allauth.account.models import EmailAddress
 from django.db import transaction
 
+from accounts.keys import add_ssh_key
 from accounts.models import Membership, Organisation, Project, User
 from adapters.catalogue import CATALOGUE
 from resources.models import Operatorship, Resource, Site
@@ -48,6 +49,8 @@ def load(*, inventory: Mapping[str, Any], password: str, now: datetime) -> None:
     }
     for person in federation.PEOPLE:
         user = _make_user(person, organisations[person.organisation], password)
+        if person.leads:
+            add_ssh_key(user=user, public_key=inventory["ssh_key"], name="demonstration")
         for slug in (*person.leads, *person.projects):
             role = Membership.Role.LEADER if slug in person.leads else Membership.Role.MEMBER
             Membership.objects.create(project=projects[slug], user=user, role=role)

@@ -233,7 +233,8 @@ class Portal:
             lines += ["Demonstration accounts:"]
             width = max(len(person.email) for person in federation.PEOPLE)
             lines += [f"  {person.email:<{width}}  {person.says}" for person in federation.PEOPLE]
-            lines += [f"Password of all of them: {password}", ""]
+            lines += [f"Password of all of them: {password}"]
+            lines += [f"SSH key of the researcher and the colleague: {self.sites.ssh_key_file}", ""]
         lines += [
             f"State: {self.state.path}   logs: {self.state.logs}",
             "Ctrl-C stops everything, `make reset` forgets everything.",

@@ -4,6 +4,15 @@ import json
 import sys
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_ssh_private_key,
+)
+
 from adapters.contract.wire import new_key, private_key, public_text
 from shary_portal.quickstart.emulators import EmulatedDevices
 from shary_portal.quickstart.federation import SITES
@@ -24,6 +33,11 @@ class DemonstrationSites:
     def inventory_file(self) -> Path:
         """What the portal must know of sites and devices; read by `load_demonstration`."""
         return self.folder / "inventory.json"
+
+    @property
+    def ssh_key_file(self) -> Path:
+        """The demonstration's holders' private key, so that one can log in where they are let in."""
+        return self.folder / "id_ed25519"
 
     def lay_out(self, devices: EmulatedDevices) -> None:
         """Write each site's configuration, and the inventory for the portal."""
@@ -55,8 +69,27 @@ class DemonstrationSites:
             (folder / "state").mkdir(exist_ok=True)
         write_private(
             self.inventory_file,
-            json.dumps({"public_keys": public_keys, "devices": inventory(devices)}, indent=2),
+            json.dumps(
+                {
+                    "public_keys": public_keys,
+                    "ssh_key": self._make_ssh_key(),
+                    "devices": inventory(devices),
+                },
+                indent=2,
+            ),
         )
+
+    def _make_ssh_key(self) -> str:
+        """Make the holders' key at the first start; return its public half."""
+        if not self.ssh_key_file.exists():
+            made = Ed25519PrivateKey.generate()
+            write_private(
+                self.ssh_key_file,
+                made.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode(),
+            )
+        key = load_ssh_private_key(self.ssh_key_file.read_bytes(), password=None)
+        public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+        return f"{public.decode()} demonstration"
 
     def parts(self) -> list[Part]:
         """Return the sites' workers."""

@@ -23,7 +23,7 @@ class StateFolder:
     """Paths and keys of one running portal."""
 
     # What `reset` removes: never more than we made, whatever folder was named.
-    OURS = ("postgres", "valkey", "sites", "devices", "logs", "portal.env", "keys.json", "running.json", "beat")
+    OURS = ("postgres", "valkey", "sites", "devices", "logs", "portal.env", "keys.json", "running.json", "mail")
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()

@@ -22,7 +22,8 @@ DATABASES = {
         env("DATABASE_URL", default=f"postgresql://shary@/shary?host={STATE_DIR}/postgres/socket")
     )
 }
-EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+EMAIL_FILE_PATH = STATE_DIR / "mail"
 WHITENOISE_USE_FINDERS = True
 STATIC_ROOT = None  # files are served from where they lie
 

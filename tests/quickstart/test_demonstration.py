@@ -1,7 +1,9 @@
 import json
 import socket
+import stat
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_ssh_private_key
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
@@ -125,6 +127,15 @@ def test_sites_know_every_secret_that_their_devices_name(sites, devices):
     for emulator in devices.emulators:
         named = {value for name, value in devices.settings_of(emulator).items() if name.endswith("_secret")}
         assert named <= devices.secrets_of(emulator.site).keys()
+
+
+def test_those_who_book_have_the_key_that_lies_beside_the_sites(loaded, sites):
+    key = load_ssh_private_key(sites.ssh_key_file.read_bytes(), password=None)
+    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+    for booking in BOOKINGS:
+        kept = User.objects.get(username=booking.who).ssh_keys.get()
+        assert kept.public_key.startswith(public)
+    assert stat.S_IMODE(sites.ssh_key_file.stat().st_mode) == 0o600
 
 
 def test_ports_stay_the_same_from_start_to_start(devices):
