@@ -33,7 +33,7 @@ def main() -> None:
         os.environ["SHARY_SITE_CONFIG"] = str(Path(chosen.config).resolve())
     root = str(Path(__file__).resolve().parent.parent)
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-    command = [sys.executable, "-m", "celery", "-A", "site_worker.app", "worker"]
+    command = [sys.executable, "-m", "celery", "--quiet", "-A", "site_worker.app", "worker"]
     command += ["-P", "threads", "-c", "2", "-Q", config.queue, "-n", f"{config.queue}.{os.getpid()}@%h"]
     command += ["--without-gossip", "--without-mingle", "--without-heartbeat", "-l", chosen.loglevel]
     os.execv(sys.executable, command)  # noqa: S606  # the worker takes this process's place

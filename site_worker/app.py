@@ -65,7 +65,7 @@ def publish(sealed: Sequence[str]) -> None:
     )
 
 
-@app.task(name="site.take_orders")  # type: ignore[untyped-decorator]
+@app.task(name="site.take_orders")
 def take_orders(sealed: list[str]) -> None:
     """Write the hub's orders down; they are safe on disk before they are acknowledged."""
     site = _site
@@ -74,7 +74,7 @@ def take_orders(sealed: list[str]) -> None:
     site.take(sealed)
 
 
-@setup_logging.connect  # type: ignore[untyped-decorator]
+@setup_logging.connect
 def _set_up_logging(loglevel: int | None = None, **_: Any) -> None:
     logging.basicConfig(
         stream=sys.stderr,
@@ -84,14 +84,14 @@ def _set_up_logging(loglevel: int | None = None, **_: Any) -> None:
 
 
 # Before the broker is reached: the ends of leases do not wait for it.
-@worker_init.connect  # type: ignore[untyped-decorator]
+@worker_init.connect
 def _start(**_: Any) -> None:
     global _site  # one site per process
     _site = Site(config=CONFIG, publish=publish)
     _site.start()
 
 
-@worker_shutting_down.connect  # type: ignore[untyped-decorator]
+@worker_shutting_down.connect
 def _begin_stop(**_: Any) -> None:
     if _site is not None:
         _site.begin_stop()
@@ -99,7 +99,7 @@ def _begin_stop(**_: Any) -> None:
     threading.Thread(target=_stop_for_sure, name="stop", daemon=True).start()
 
 
-@worker_shutdown.connect  # type: ignore[untyped-decorator]
+@worker_shutdown.connect
 def _finish_stop(**_: Any) -> None:
     if _site is not None:
         _site.finish_stop(CONFIG.stop_grace_s + _STOP_S)

@@ -6,6 +6,7 @@ import tempfile
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +61,7 @@ class SiteSecrets:
         """Return the path of a file that holds the secret, for libraries that want files."""
         if name not in self.values:
             return self._file(name)
-        handle, path = tempfile.mkstemp(prefix="shary-secret-")
-        with os.fdopen(handle, "w") as file:
-            file.write(self.values[name])
-        return path
+        return _file_holding(self.values[name])
 
     def _file(self, name: str) -> str:
         if name not in self.files:
@@ -72,6 +70,19 @@ class SiteSecrets:
                 " Add it under [secrets] in the site's configuration file."
             )
         return self.files[name]
+
+
+@cache
+def _file_holding(text: str) -> str:
+    # In memory where that is possible: it is gone with the process, however the process ends.
+    if hasattr(os, "memfd_create"):
+        handle = os.memfd_create("shary-secret")
+        os.write(handle, text.encode())
+        return f"/proc/{os.getpid()}/fd/{handle}"
+    handle, path = tempfile.mkstemp(prefix="shary-secret-")
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+    return path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

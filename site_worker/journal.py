@@ -8,6 +8,7 @@ import hashlib
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
@@ -81,7 +82,7 @@ class Journal:
             connection = sqlite3.connect(self.path, timeout=15, isolation_level=None, check_same_thread=False)
             self.path.chmod(0o600)
             connection.row_factory = sqlite3.Row
-            connection.execute("PRAGMA journal_mode = WAL")
+            _write_ahead(connection)
             connection.execute("PRAGMA synchronous = FULL")
             self._local.connection = connection
         return connection
@@ -181,6 +182,19 @@ class Journal:
             )
             for table in ("lease_order", "cover"):
                 db.execute(f"DELETE FROM {table} WHERE lease_id NOT IN (SELECT lease_id FROM lease)")  # noqa: S608
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    # Two processes that make the same new journal collide here, and SQLite does not wait for this one.
+    for attempt in range(50):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if attempt == 49:
+                raise
+            time.sleep(0.1)
+        else:
+            return
 
 
 def read_lease(db: sqlite3.Connection, lease_id: str) -> Lease | None:

@@ -1,5 +1,7 @@
 """A configuration that cannot work says which field, and what to do."""
 
+from pathlib import Path
+
 import pytest
 
 from adapters.contract.wire import new_key, private_key, public_text
@@ -27,6 +29,7 @@ def test_a_complete_configuration_is_read(content, tmp_path):
     assert config.broker_url == "redis://elsewhere/1"
     assert config.secrets.read("bmc") == "hunter2"
     assert config.secrets.path("bmc") == str(tmp_path / "bmc")
+    assert Path(config.secrets.path("token")).read_text() == "abc"
     assert "abc" not in repr(config)
     with pytest.raises(InvalidSettings, match="no secret called “other”"):
         config.secrets.read("other")

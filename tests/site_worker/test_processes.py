@@ -23,6 +23,7 @@ from tests.site_worker.conftest import EXTRA, lease_on, wait_for
 from tests.site_worker.file_device import Device
 
 ROOT = Path(__file__).resolve().parents[2]
+LIGHT, FULL = ("tests.site_worker.light_worker",), ("site_worker", "--config")
 NOWHERE = "redis://127.0.0.1:1/0"
 
 
@@ -35,7 +36,8 @@ def journal(config):
 def start_worker(config, tmp_path) -> Iterator[Callable[..., subprocess.Popen]]:
     workers: list[subprocess.Popen] = []
 
-    def start(broker_url: str = NOWHERE) -> subprocess.Popen:
+    def start(broker_url: str = NOWHERE, *, light: bool = False) -> subprocess.Popen:
+        """Start a worker of the site; a light one has no Celery in it."""
         file = tmp_path / "site.toml"
         file.write_text(
             f"""
@@ -57,7 +59,7 @@ def start_worker(config, tmp_path) -> Iterator[Callable[..., subprocess.Popen]]:
         environ = {name: value for name, value in os.environ.items() if name != "CELERY_BROKER_URL"}
         with (tmp_path / f"worker-{len(workers)}.log").open("w") as log:
             worker = subprocess.Popen(
-                [sys.executable, "-m", "site_worker", "--config", str(file)],
+                [sys.executable, "-m", *(LIGHT if light else FULL), str(file)],
                 cwd=ROOT,
                 env=environ,
                 stdout=log,
@@ -91,12 +93,12 @@ def test_a_worker_killed_in_the_middle_is_replaced_by_another(verb, hub, journal
     lease = lease_on(device)
     device.behave(verb, "hang", times=1)
     take(journal, hub, hub.hold(lease) if verb == "provision" else hub.release(lease))
-    worker = start_worker()
+    worker = start_worker(light=True)
     (begun,) = wait_for(lambda: device.log(verb, "begin"), 30)
     worker.kill()
     worker.wait()
     wait_for(lambda: is_gone(begun["pid"]))  # the adapter's process goes with its worker
-    start_worker()
+    start_worker(light=True)
     if verb == "provision":
         wait_for(lambda: journal.lease(lease.lease_id).phase == "open", 30)
         assert len(device.log("provision", "created")) == 1
@@ -110,13 +112,13 @@ def test_a_worker_killed_in_the_middle_is_replaced_by_another(verb, hub, journal
 def test_a_lease_that_ended_while_no_worker_ran_is_closed_first(hub, journal, start_worker, device):
     lease = lease_on(device)
     take(journal, hub, hub.hold(lease))
-    worker = start_worker()
+    worker = start_worker(light=True)
     wait_for(lambda: device.look().get("open"), 30)
     worker.kill()
     worker.wait()
     take(journal, hub, hub.hold(replace(lease, revision=2, ends_at=lease.starts_at.replace(year=2020))))
     before = len(device.log())
-    start_worker()
+    start_worker(light=True)
     wait_for(lambda: device.look()["open"] is False, 30)
     assert device.log()[before]["verb"] == "isolate"
 
@@ -124,8 +126,8 @@ def test_a_lease_that_ended_while_no_worker_ran_is_closed_first(hub, journal, st
 def test_two_workers_of_one_site_let_a_crowd_in_once_each_and_nobody_early(
     hub, journal, start_worker, tmp_path
 ):
-    start_worker()
-    start_worker()
+    start_worker(light=True)
+    start_worker(light=True)
     door = Device(tmp_path / "door")
     leases = [lease_on(door, starts_in=4.0, resource_id=f"door/{number}") for number in range(400)]
     leases = [replace(lease, target=replace(lease.target, adapter="doorman")) for lease in leases]
