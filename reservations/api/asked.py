@@ -63,7 +63,15 @@ class AskedResource(serializers.Serializer[Any]):
 class AskedResources(serializers.Serializer[Any]):
     """Which resources."""
 
-    resources = AskedResource(many=True, allow_empty=False, max_length=MOST_RESOURCES)
+    resources = AskedResource(
+        many=True,
+        allow_empty=False,
+        max_length=MOST_RESOURCES,
+        error_messages={
+            "empty": "Name at least one resource, or a kind of resource.",
+            "max_length": f"One reservation can hold at most {MOST_RESOURCES} resources; make several.",
+        },
+    )
 
 
 class AskedReservation(AskedResources):

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import django_filters
-from django.db.models import Prefetch, QuerySet
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
@@ -13,13 +13,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.door import Door
+from accounts.models import User
 from reservations.api.asked import AskedEnd, AskedReservation, AskedWindow, asks_of
 from reservations.api.presenting import reservation_brief, reservation_whole
 from reservations.api.shapes import ReservationBrief, ReservationShape, WouldBook
-from reservations.models import LeaseEvent, Reservation
+from reservations.models import Reservation
 from reservations.phase import Phase
 from reservations.selectors.extension import latest_end
 from reservations.selectors.reservations import (
+    leases_just_booked,
     reservations_in_phase,
     reservations_of,
     with_history,
@@ -90,7 +92,7 @@ class ReservationDoor(Door[Reservation]):
         request that is sent twice books once.
         """
         reservation = booking.book(self._asked(), now=self.now)
-        _complete(reservation)
+        _complete(reservation, self.person)
         shown = reservation_whole(reservation, Viewer(self.person), now=self.now)
         return Response(
             shown,
@@ -177,16 +179,11 @@ class ReservationDoor(Door[Reservation]):
         return Response(reservation_whole(reservation, viewer, now=self.now, latest_end=latest))
 
 
-def _complete(reservation: Reservation) -> None:
-    """Fetch what a new reservation does not bring along; it can have no proof yet."""
+def _complete(reservation: Reservation, holder: User) -> None:
+    """Give a new reservation the leases and events that it does not bring along; it can have no proof yet."""
     known: dict[str, Any] = getattr(reservation, "_prefetched_objects_cache", {})
     if "leases" not in known:
-        leases = reservation.leases.select_related("resource__site").defer("access")
-        events = LeaseEvent.objects.select_related("actor")
-        known["leases"] = list(leases.prefetch_related(Prefetch("events", queryset=events)))
+        known["leases"] = leases_just_booked(reservation, actor=holder)
         reservation._prefetched_objects_cache = known  # type: ignore[attr-defined]  # noqa: SLF001
     for lease in known["leases"]:
-        lease._prefetched_objects_cache = {  # noqa: SLF001
-            "proofs": [],
-            **getattr(lease, "_prefetched_objects_cache", {}),
-        }
+        lease._prefetched_objects_cache.setdefault("proofs", [])  # noqa: SLF001

@@ -40,25 +40,24 @@ def bookable_resources(wanted: Wanted) -> Any:
 
 # The busy ones are fetched through the index on (kind, occupies), once, and then taken away.
 # Asking for each resource on its own would probe the calendar as often as there are resources.
+# Who would do is found first: only their preparation and clean-up widen the window that is fetched.
 _FREE = """
-WITH busy AS MATERIALIZED (
+WITH wanted AS MATERIALIZED (
+    SELECT r.id, r.site_id, r.name, tstzrange(%(starts_at)s - r.preparation_s * interval '1 second',
+                                              %(ends_at)s + r.cleanup_s * interval '1 second') AS needs
+    FROM resources_resource r JOIN resources_site s ON s.id = r.site_id
+    WHERE r.kind = %(kind)s AND r.in_service AND r.quarantined_at IS NULL
+      AND (r.health <> 'unhealthy' OR NOT %(health_matters)s)
+      AND (%(model)s = '' OR lower(r.model) = lower(%(model)s)) AND (%(site)s = '' OR s.slug = %(site)s)
+      AND (s.longest_lease IS NULL OR s.longest_lease >= %(ends_at)s - %(starts_at)s)
+), busy AS MATERIALIZED (
     SELECT e.resource_id, e.occupies FROM reservations_calendarentry e
-    WHERE e.holding AND e.kind = %(kind)s AND e.occupies && tstzrange(
-        %(starts_at)s - (SELECT max(preparation_s) FROM resources_resource WHERE kind = %(kind)s)
-            * interval '1 second',
-        %(ends_at)s + (SELECT max(cleanup_s) FROM resources_resource WHERE kind = %(kind)s)
-            * interval '1 second')
+    WHERE e.holding AND e.kind = %(kind)s AND e.occupies && (
+        SELECT tstzrange(min(lower(needs)), max(upper(needs))) FROM wanted HAVING count(*) > 0)
 )
-SELECT r.id FROM resources_resource r JOIN resources_site s ON s.id = r.site_id
-WHERE r.kind = %(kind)s AND r.in_service AND r.quarantined_at IS NULL
-  AND (r.health <> 'unhealthy' OR NOT %(health_matters)s)
-  AND (%(model)s = '' OR lower(r.model) = lower(%(model)s)) AND (%(site)s = '' OR s.slug = %(site)s)
-  AND (s.longest_lease IS NULL OR s.longest_lease >= %(ends_at)s - %(starts_at)s)
-  AND NOT EXISTS (
-    SELECT 1 FROM busy WHERE busy.resource_id = r.id AND busy.occupies && tstzrange(
-        %(starts_at)s - r.preparation_s * interval '1 second',
-        %(ends_at)s + r.cleanup_s * interval '1 second'))
-ORDER BY r.site_id, r.name LIMIT %(limit)s
+SELECT wanted.id FROM wanted
+WHERE NOT EXISTS (SELECT 1 FROM busy WHERE busy.resource_id = wanted.id AND busy.occupies && wanted.needs)
+ORDER BY wanted.site_id, wanted.name LIMIT %(limit)s
 """
 
 
