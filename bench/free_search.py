@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 from bench.load import drive, request_bytes
-from bench.measuring import Record, Result, interleaved, parser, ratio_of, say
+from bench.measuring import Record, Result, interleaved, parser, progress, ratio_of, say
 from bench.population import FULL, QUICK, Population, populate
 from bench.stage import Stage
 
@@ -27,7 +27,7 @@ LIMIT = 100
 def main() -> int:
     """Measure the selector, and the endpoint on top of it."""
     chosen = parser(__doc__)
-    chosen.add_argument("--server", default="uvicorn")
+    chosen.add_argument("--server", default="gunicorn")
     options = chosen.parse_args()
     size = QUICK if options.quick else FULL
     record = Record(bench="free search (P3)", quick=options.quick)
@@ -59,67 +59,49 @@ def _selector(record, stage, population, rounds, searches, label, kind, model) -
     wanted = Wanted(kind=kind, model=model)
     asked = windows(population, searches)
 
-    def product() -> float:
-        return _median_ms(lambda w: free_resource_ids(wanted, starts_at=w[0], ends_at=w[1], limit=LIMIT), asked)
-
+    took: tuple[list[float], list[float]] = ([], [])
     with stage.connect() as db:
-
-        def best() -> float:
-            margin = timedelta(seconds=60)
-            return _median_ms(
-                lambda w: db.execute(
-                    BEST,
-                    {
-                        "kind": kind,
-                        "model": model,
-                        "starts_at": w[0] - margin,
-                        "ends_at": w[1] + margin,
-                        "limit": LIMIT,
-                    },
-                ).fetchall(),
-                asked,
-            )
-
-        ours, floor = interleaved(rounds, product, best, label=f"selector, {label}")
-        found = {
-            row[0]
-            for row in db.execute(
-                BEST,
-                {
-                    "kind": kind,
-                    "model": model,
-                    "starts_at": asked[0][0] - timedelta(seconds=60),
-                    "ends_at": asked[0][1] + timedelta(seconds=60),
-                    "limit": 1_000_000,
-                },
-            )
-        }
+        for number in range(rounds):
+            ours: list[float] = []
+            floor: list[float] = []
+            for window in asked:  # in turn, since a neighbour's burst lasts as long as many searches
+                ours.append(
+                    _ms(lambda w: free_resource_ids(wanted, starts_at=w[0], ends_at=w[1], limit=LIMIT), window)
+                )
+                floor.append(_ms(lambda w: db.execute(BEST, best_values(kind, model, w)).fetchall(), window))
+            took[0].append(statistics.median(ours))
+            took[1].append(statistics.median(floor))
+            progress(f"selector, {label}, round {number + 1}: {took[0][-1]:.2f}, {took[1][-1]:.2f} ms")
+        whole = best_values(kind, model, asked[0]) | {"limit": 1_000_000}
+        found = {row[0] for row in db.execute(BEST, whole)}
         same = set(free_resource_ids(wanted, starts_at=asked[0][0], ends_at=asked[0][1], limit=1_000_000))
         if found != same:
             raise SystemExit(f"The two searches disagree: {len(same)} and {len(found)} resources are free.")
     record.add(
         Result(
             name=f"free_resource_ids, {label}",
-            product=statistics.median(ours),
-            floor=statistics.median(floor),
+            product=statistics.median(took[0]),
+            floor=statistics.median(took[1]),
             unit="ms",
-            ratio=ratio_of(ours, floor),
+            ratio=ratio_of(*took),
             goal="<= 5",
             note=f"{len(found)} of {population.size.per_model} free; stretch 2",
-            rounds=ours,
+            rounds=took[0],
         )
     )
 
 
-def _median_ms(
-    search: Callable[[tuple[datetime, datetime]], object], asked: list[tuple[datetime, datetime]]
-) -> float:
-    took = []
-    for window in asked:
-        began = time.perf_counter()
-        search(window)
-        took.append((time.perf_counter() - began) * 1000)
-    return statistics.median(took)
+def best_values(kind: str, model: str, window: tuple[datetime, datetime]) -> dict[str, object]:
+    """Return what the best search is asked: the window with its margins."""
+    margin = timedelta(seconds=60)
+    asked = {"starts_at": window[0] - margin, "ends_at": window[1] + margin}
+    return {"kind": kind, "model": model, "limit": LIMIT, **asked}
+
+
+def _ms(search: Callable[[tuple[datetime, datetime]], object], window: tuple[datetime, datetime]) -> float:
+    began = time.perf_counter()
+    search(window)
+    return (time.perf_counter() - began) * 1000
 
 
 def _endpoint(record, stage, population, options, searches) -> None:  # type: ignore[no-untyped-def]
@@ -153,19 +135,9 @@ def _endpoint(record, stage, population, options, searches) -> None:  # type: ig
             return statistics.median(drive(port, null, clients=1).latencies_s) * 1000
 
         def best() -> float:
-            margin = timedelta(seconds=60)
-            return _median_ms(
-                lambda w: db.execute(
-                    BEST,
-                    {
-                        "kind": "gpu",
-                        "model": "Model 3",
-                        "starts_at": w[0] - margin,
-                        "ends_at": w[1] + margin,
-                        "limit": LIMIT,
-                    },
-                ).fetchall(),
-                windows(population, searches),
+            return statistics.median(
+                _ms(lambda w: db.execute(BEST, best_values("gpu", "Model 3", w)).fetchall(), window)
+                for window in windows(population, searches)
             )
 
         get(), nothing(), best()
