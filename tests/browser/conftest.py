@@ -2,13 +2,19 @@
 
 import os
 import shutil
+import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import pytest
+import requests
+from django.db import connection
 from django.test import Client
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request
 
@@ -62,6 +68,43 @@ def browser_context_args() -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Portal:
+    """The portal as it is served."""
+
+    url: str
+
+
+@pytest.fixture(scope="session")
+def _server(django_db_setup: None) -> Iterator[Portal]:
+    """The portal on uvicorn, as in production, in a process of its own, on the database of the tests."""
+    database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        command = [sys.executable, "-m", "uvicorn", "shary_portal.asgi:application", "--lifespan", "off"]
+        command += ["--fd", str(listening.fileno()), "--log-level", "error", "--timeout-graceful-shutdown", "1"]
+        process = subprocess.Popen(
+            command,
+            pass_fds=[listening.fileno()],
+            env=os.environ
+            | {"DATABASE_URL": database.geturl(), "DJANGO_SETTINGS_MODULE": "shary_portal.settings.test"},
+        )
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    try:
+        # The socket listens already: the first answer comes when the portal is up.
+        answer = requests.get(f"{url}/healthz", timeout=60)
+        assert answer.ok, answer.text
+        yield Portal(url=url)
+    finally:
+        process.terminate()
+        process.wait(timeout=15)
+
+
+@pytest.fixture
+def portal(_server: Portal, transactional_db: None) -> Portal:
+    """The portal, with a database that is empty again after the test."""
+    return _server
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """Two sites with a few devices, and somebody who may book them."""
 
@@ -98,7 +141,7 @@ def world(transactional_db: None) -> World:
 
 
 @pytest.fixture
-def faults(context: BrowserContext, live_server: Any) -> Iterator[list[str]]:
+def faults(context: BrowserContext, portal: Portal) -> Iterator[list[str]]:
     """What must never happen on a page: errors in the console, and requests to another host.
 
     A refusal of the API is an answer, not a fault, though the browser notes it in the console.
@@ -111,7 +154,7 @@ def faults(context: BrowserContext, live_server: Any) -> Iterator[list[str]]:
             found.append(f"console: {message.text} ({message.location['url']})")
 
     def note_request(request: Request) -> None:
-        if not request.url.startswith((live_server.url, "data:", "blob:")):
+        if not request.url.startswith((portal.url, "data:", "blob:")):
             found.append(f"request to another host: {request.url}")
 
     context.on("console", note_message)
@@ -125,14 +168,14 @@ SignIn = Callable[[User], None]
 
 
 @pytest.fixture
-def sign_in(context: BrowserContext, live_server: Any) -> SignIn:
+def sign_in(context: BrowserContext, portal: Portal) -> SignIn:
     """Sign somebody in without the form."""
 
     def sign_in(user: User) -> None:
         client = Client()
         client.force_login(user)
         cookie = client.cookies["sessionid"]
-        context.add_cookies([{"name": "sessionid", "value": cookie.value, "url": live_server.url}])
+        context.add_cookies([{"name": "sessionid", "value": cookie.value, "url": portal.url}])
 
     return sign_in
 
@@ -151,10 +194,10 @@ def tomorrow(hour: int, minute: int = 0) -> datetime:
     return datetime.combine(day, time(hour, minute), ROME).astimezone(UTC)
 
 
-def open_day(page: Page, live_server: Any, moment: datetime) -> None:
+def open_day(page: Page, portal: Portal, moment: datetime) -> None:
     """Open the board at the day of a moment, and wait until it is drawn."""
     day = moment.astimezone(ROME).date()
-    page.goto(f"{live_server.url}/?view=day&date={day}")
+    page.goto(f"{portal.url}/?view=day&date={day}")
     page.locator(".line.device").first.wait_for()
 
 

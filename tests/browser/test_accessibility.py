@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from reservations.models import Lease
 from reservations.states import Status
-from tests.browser.conftest import World, tomorrow
+from tests.browser.conftest import Portal, World, tomorrow
 from tests.factories import book_lease, next_hour
 
 pytestmark = pytest.mark.browser
@@ -49,16 +49,16 @@ def fill(world: World) -> Lease:
 
 
 @pytest.mark.parametrize("view", ["day", "week", "month", "agenda"])
-def test_the_board_is_accessible(desk: Page, world: World, live_server: Any, view: str) -> None:
+def test_the_board_is_accessible(desk: Page, world: World, portal: Portal, view: str) -> None:
     fill(world)
-    desk.goto(f"{live_server.url}/?view={view}")
+    desk.goto(f"{portal.url}/?view={view}")
     desk.locator(".line.device, .agenda-device").first.wait_for()
     assert_accessible(desk)
 
 
-def test_the_booking_form_and_its_refusal_are_accessible(desk: Page, world: World, live_server: Any) -> None:
+def test_the_booking_form_and_its_refusal_are_accessible(desk: Page, world: World, portal: Portal) -> None:
     lease = fill(world)
-    desk.goto(f"{live_server.url}/")
+    desk.goto(f"{portal.url}/")
     desk.locator(f'.entry[data-entry="{lease.pk}"]').wait_for()
     desk.get_by_role("button", name="Book", exact=True).click()
     desk.get_by_role("button", name="Add L40S 1 to the booking").click(force=True)
@@ -68,30 +68,30 @@ def test_the_booking_form_and_its_refusal_are_accessible(desk: Page, world: Worl
 
 
 @pytest.mark.parametrize("path", ["/mine/", "/account/keys/", "/no/such/page/"])
-def test_the_page_is_accessible(page: Page, world: World, sign_in: Any, live_server: Any, path: str) -> None:
+def test_the_page_is_accessible(page: Page, world: World, sign_in: Any, portal: Portal, path: str) -> None:
     sign_in(world.user)
     fill(world)
-    page.goto(f"{live_server.url}{path}")
+    page.goto(f"{portal.url}{path}")
     page.wait_for_load_state("networkidle")
     assert_accessible(page)
 
 
-def test_the_page_of_a_reservation_is_accessible(desk: Page, world: World, live_server: Any) -> None:
+def test_the_page_of_a_reservation_is_accessible(desk: Page, world: World, portal: Portal) -> None:
     lease = fill(world)
-    desk.goto(f"{live_server.url}/reservations/{lease.reservation_id}/")
+    desk.goto(f"{portal.url}/reservations/{lease.reservation_id}/")
     desk.get_by_text("History").click()
     assert_accessible(desk)
 
 
-def test_the_page_of_a_resource_is_accessible(desk: Page, world: World, live_server: Any) -> None:
+def test_the_page_of_a_resource_is_accessible(desk: Page, world: World, portal: Portal) -> None:
     fill(world)
-    desk.goto(f"{live_server.url}/resources/{world.whole.pk}/")
+    desk.goto(f"{portal.url}/resources/{world.whole.pk}/")
     expect(desk.get_by_role("region", name="Parts")).to_be_visible()
     assert_accessible(desk)
 
 
-def test_the_sign_in_page_is_accessible(page: Page, world: World, faults: list[str], live_server: Any) -> None:
-    page.goto(f"{live_server.url}/accounts/login/")
+def test_the_sign_in_page_is_accessible(page: Page, world: World, faults: list[str], portal: Portal) -> None:
+    page.goto(f"{portal.url}/accounts/login/")
     assert_accessible(page)
 
 
@@ -102,9 +102,9 @@ SMALL = """[...document.querySelectorAll('button, select, summary, input:not([ty
     .map((node) => node.outerHTML.slice(0, 100))"""
 
 
-def test_a_phone_books_from_the_agenda(desk: Page, world: World, live_server: Any) -> None:
+def test_a_phone_books_from_the_agenda(desk: Page, world: World, portal: Portal) -> None:
     desk.set_viewport_size({"width": 390, "height": 844})
-    desk.goto(f"{live_server.url}/")
+    desk.goto(f"{portal.url}/")
     desk.get_by_role("button", name=f"{tomorrow(9):%a} {tomorrow(9).day}").click()
     desk.get_by_role("button", name="Book Roma · L40S 1").click()
     expect(desk.get_by_role("heading", name="New booking")).to_be_focused()
@@ -117,11 +117,11 @@ def test_a_phone_books_from_the_agenda(desk: Page, world: World, live_server: An
 
 @pytest.mark.parametrize("path", ["/", "/?view=week", "/mine/", "/account/keys/"])
 def test_nothing_is_too_wide_or_too_small_on_a_phone(
-    desk: Page, world: World, live_server: Any, path: str
+    desk: Page, world: World, portal: Portal, path: str
 ) -> None:
     fill(world)
     desk.set_viewport_size({"width": 390, "height": 844})
-    desk.goto(f"{live_server.url}{path}")
+    desk.goto(f"{portal.url}{path}")
     desk.wait_for_load_state("networkidle")
     assert desk.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert desk.evaluate(SMALL) == []

@@ -3,13 +3,12 @@
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page
 
 from reservations.states import Status
-from tests.browser.conftest import World, tomorrow
+from tests.browser.conftest import Portal, World, tomorrow
 from tests.factories import book_lease, make_resource, make_site, next_hour
 
 pytestmark = [
@@ -22,7 +21,7 @@ pytestmark = [
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 
 
-def test_the_board_has_its_picture_taken(desk: Page, world: World, live_server: Any) -> None:
+def test_the_board_has_its_picture_taken(desk: Page, world: World, portal: Portal) -> None:
     porto = make_site("porto", name="Porto", time_zone="Europe/Lisbon")
     now = next_hour() - timedelta(hours=2)
     mine = {"holder": world.user, "project": world.project}
@@ -48,7 +47,7 @@ def test_the_board_has_its_picture_taken(desk: Page, world: World, live_server: 
     IMAGES.mkdir(parents=True, exist_ok=True)
     for scheme, name in (("light", "board.png"), ("dark", "board-dark.png")):
         desk.emulate_media(color_scheme=scheme)
-        desk.goto(f"{live_server.url}/")
+        desk.goto(f"{portal.url}/")
         desk.locator(".entry").first.wait_for()
         desk.wait_for_load_state("networkidle")
         desk.screenshot(path=IMAGES / name)
