@@ -32,7 +32,7 @@ class Portal:
         self.state = StateFolder(folder)
         self.lines = []
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "shary_portal.quickstart", "run", "--port", str(port)],
+            [sys.executable, "-m", "shary_portal.quickstart", "run", "--with-parent", "--port", str(port)],
             cwd=ROOT,
             env=environment | {"SHARY_STATE_DIR": str(folder)},
             stdout=subprocess.PIPE,
