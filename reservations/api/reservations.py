@@ -35,8 +35,11 @@ from reservations.services import booking, changes
 class ReservationFilter(django_filters.FilterSet):  # type: ignore[misc]
     """Which reservations."""
 
-    mine = django_filters.BooleanFilter(
-        method="of_mine", help_text="Only what you hold and what belongs to your projects."
+    mine = django_filters.TypedChoiceFilter(
+        method="of_mine",
+        choices=[(word, word) for word in ("1", "true", "0", "false")],
+        coerce=lambda word: word in ("1", "true"),
+        help_text="Only what you hold and what belongs to your projects.",
     )
     phase = django_filters.ChoiceFilter(
         method="in_phase", choices=[(phase.value, phase.value) for phase in Phase]
