@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import redis
@@ -45,19 +45,21 @@ class Site:
             f"[extra_adapters]\n{NAME} = {json.dumps(ADAPTER)}\n"
         )
         (self.folder / "state").mkdir(exist_ok=True)
+        # A site knows nothing of the portal, nor of Django.
+        env = {
+            name: value
+            for name, value in self.stage.environment().items()
+            if name not in ("DJANGO_SETTINGS_MODULE", "DATABASE_URL", "SHARY_SECRET_KEY", "SHARY_FIELD_KEYS")
+        }
         for number in range(self._workers):
             self.processes.append(
                 self.stage.start(
                     f"{self.slug}-{number}",
                     [
-                        sys.executable,
-                        "-m",
-                        "site_worker",
-                        "--config",
-                        self.folder / "site.toml",
-                        "--loglevel",
-                        "WARNING",
+                        *(sys.executable, "-m", "site_worker"),
+                        *("--config", self.folder / "site.toml", "--loglevel", "WARNING"),
                     ],
+                    env=env,
                 )
             )
 
@@ -149,6 +151,7 @@ class Federation:
         from django.db import transaction
 
         from reservations.models import Lease, Reservation
+        from reservations.services.gate import record_moves
         from reservations.states import Status
         from resources.models import Resource
 
@@ -160,7 +163,7 @@ class Federation:
                 for _ in resources
             ]
             Reservation.objects.bulk_create(reservations)
-            Lease.objects.bulk_create(
+            leases = Lease.objects.bulk_create(
                 Lease(
                     reservation=reservation,
                     resource=resource,
@@ -172,6 +175,14 @@ class Federation:
                     next_action_at=starts_at - timedelta(seconds=preparation_s),
                 )
                 for reservation, resource in zip(reservations, resources, strict=True)
+            )
+            record_moves(
+                [lease.pk for lease in leases],
+                source="",
+                to=Status.SCHEDULED,
+                now=datetime.now(UTC),
+                actor=self.user,
+                reason="Booked",
             )
 
     def prepared(self) -> int:

@@ -128,17 +128,17 @@ def _read(db: "psycopg.Connection[Any]", size: Size) -> Population:
 def _forget_bookings(db: "psycopg.Connection[Any]") -> None:
     """Remove what earlier measurements booked, so that each begins with the same rows."""
     db.execute("SET session_replication_role = replica")
-    mine = (
-        "SELECT l.id FROM reservations_lease l JOIN reservations_reservation v ON v.id = l.reservation_id"
-        " JOIN accounts_project p ON p.id = v.project_id WHERE p.slug LIKE 'client-%'"
-    )
-    for table in ("calendarentry", "leaseevent", "outgoingorder"):
-        db.execute(f"DELETE FROM reservations_{table} WHERE lease_id IN ({mine})")
-    db.execute(f"DELETE FROM reservations_lease WHERE id IN ({mine})")
     db.execute(
-        "DELETE FROM reservations_reservation v USING accounts_project p"
-        " WHERE p.id = v.project_id AND p.slug LIKE 'client-%'"
+        "CREATE TEMP TABLE mine AS SELECT l.id, l.reservation_id FROM accounts_project p"
+        " JOIN reservations_reservation v ON v.project_id = p.id"
+        " JOIN reservations_lease l ON l.reservation_id = v.id WHERE p.slug LIKE 'client-%'"
     )
+    db.execute("ANALYZE mine")
+    for table in ("calendarentry", "leaseevent", "outgoingorder"):
+        db.execute(f"DELETE FROM reservations_{table} t USING mine WHERE t.lease_id = mine.id")
+    db.execute("DELETE FROM reservations_lease t USING mine WHERE t.id = mine.id")
+    db.execute("DELETE FROM reservations_reservation t USING mine WHERE t.id = mine.reservation_id")
+    db.execute("DROP TABLE mine")
     db.execute("DELETE FROM bench_booking WHERE id > (SELECT last_id FROM bench_note)")
     db.execute("SET session_replication_role = DEFAULT")
     db.execute("VACUUM (ANALYZE) reservations_calendarentry, reservations_lease, reservations_reservation")

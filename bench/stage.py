@@ -152,7 +152,7 @@ class Stage:
         process = start_child(
             command,
             ends_with_us=signal.SIGKILL,
-            env={**self.environment(), **(env or {})},
+            env=self.environment() if env is None else env,
             cwd=ROOT,
             output=log,
         )
