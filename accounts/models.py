@@ -7,6 +7,7 @@ from zoneinfo import available_timezones
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils.functional import cached_property
 
 from accounts.limits import Limits
 
@@ -45,6 +46,11 @@ class User(AbstractUser):
 
     def __str__(self) -> str:
         return self.get_full_name() or self.username
+
+    @cached_property
+    def may_enter_desk(self) -> bool:
+        """Whether the admin has anything for them: they run the federation, or a site."""
+        return self.is_superuser or self.operatorships.exists()  # type: ignore[attr-defined]
 
 
 class Project(Limits):

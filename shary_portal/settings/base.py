@@ -5,6 +5,8 @@ from typing import Any
 
 import environ
 
+from shary_portal.desk.theme import THEME
+
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 env = environ.Env()
 
@@ -12,8 +14,8 @@ env = environ.Env()
 STATE_DIR = Path(env("SHARY_STATE_DIR", default=str(BASE_DIR / "var")))
 
 INSTALLED_APPS = [
-    "unfold",  # must precede django.contrib.admin
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",  # before the admin, whose templates it replaces
+    "shary_portal.desk.apps.DeskConfig",  # django.contrib.admin, for operators
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -103,7 +105,11 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True
+FORMAT_MODULE_PATH = "shary_portal.formats"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# The operators' desk (`shary_portal.desk`).
+UNFOLD = THEME
 
 STATIC_URL = "static/"
 STATIC_ROOT: Path | None = BASE_DIR / "staticfiles"

@@ -1,0 +1,170 @@
+"""Leases: what operators approve, reject, have cleaned again, vouch for, and end."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from accounts.models import User
+from reservations.admin.evidence import STATUS, EventInline, OrderInline, ProofInline
+from reservations.admin.verbs import Verb, VerbsAdmin
+from reservations.models import Lease
+from reservations.services import approval, changes, cleaning
+from reservations.states import Status
+from resources.admin.resources import page_of
+from resources.operated import SiteFilter
+
+
+def _approve(lease: Lease, actor: User, reason: str, now: datetime) -> None:
+    approval.approve_lease(lease_id=lease.pk, actor=actor, reason=reason, now=now)
+
+
+def _reject(lease: Lease, actor: User, reason: str, now: datetime) -> None:
+    approval.reject_lease(lease_id=lease.pk, actor=actor, reason=reason, now=now)
+
+
+def _retry(lease: Lease, actor: User, reason: str, now: datetime) -> None:
+    cleaning.retry_release(lease, actor=actor, now=now)
+
+
+def _vouch(lease: Lease, actor: User, reason: str, now: datetime) -> None:
+    cleaning.vouch(lease, actor=actor, reason=reason, now=now)
+
+
+def _end(lease: Lease, actor: User, reason: str, now: datetime) -> None:
+    changes.end_now(reservation_id=lease.reservation_id, actor=actor, now=now)
+
+
+def _is(*states: Status) -> Any:
+    return lambda lease: lease.status in states
+
+
+LEASE_VERBS = (
+    Verb(
+        name="approve",
+        title="Approve",
+        done="approved",
+        explains="The lease is scheduled and its holder is told.",
+        asks="A word to the holder",
+        fits=_is(Status.REQUESTED),
+        run=_approve,
+    ),
+    Verb(
+        name="reject",
+        title="Reject",
+        done="rejected",
+        explains="A reservation is all or nothing: what was booked with it is cancelled, too. The holder is told.",
+        asks="Why, in words for the holder",
+        is_grave=True,
+        fits=_is(Status.REQUESTED),
+        run=_reject,
+    ),
+    Verb(
+        name="retry",
+        title="Retry release",
+        done="the site is told to clean it again",
+        explains="The site closes access, cleans the device once more, and proves it.",
+        fits=_is(Status.RELEASE_FAILED),
+        run=_retry,
+    ),
+    Verb(
+        name="vouch",
+        title="Vouch: it is clean",
+        done="vouched for; the device can be booked again",
+        explains="You have looked at the device yourself. Your name and your words are kept as the proof, and the"
+        " next holder gets the device on your word.",
+        asks="How you made sure that nothing of the last holder is left",
+        needs_reason=True,
+        is_grave=True,
+        fits=_is(Status.RELEASE_FAILED),
+        run=_vouch,
+    ),
+    Verb(
+        name="end",
+        title="End now",
+        done="ended; the device is being closed and cleaned",
+        explains="Access is closed now, for all devices of the reservation, and they are cleaned.",
+        is_grave=True,
+        fits=_is(Status.PROVISIONING, Status.ACTIVE),
+        run=_end,
+    ),
+)
+
+
+@admin.register(Lease)
+class LeaseAdmin(VerbsAdmin):
+    """The hold of one resource for a window. Everything is read-only: status moves by verbs alone."""
+
+    to_site = "resource__site"
+    verbs = LEASE_VERBS
+    list_display: ClassVar = [
+        "resource",
+        "shown_status",
+        "holder",
+        "project",
+        "starts_at",
+        "ends_at",
+        "trouble",
+    ]
+    list_filter: ClassVar = [SiteFilter, "status"]
+    list_select_related: ClassVar = ["resource__site", "reservation__holder", "reservation__project"]
+    search_fields: ClassVar = ["resource__name", "reservation__holder__username", "reservation__purpose"]
+    ordering: ClassVar = ["-starts_at", "pk"]
+    inlines: ClassVar = [EventInline, ProofInline, OrderInline]
+    fieldsets = (
+        (
+            None,
+            {"fields": ("device", "shown_status", "trouble", "reservation", "holder", "project", "purpose")},
+        ),
+        ("Window", {"fields": ("starts_at", "ends_at", "preparation_s", "cleanup_s")}),
+        ("What was asked", {"fields": ("parameters", "files", "wish")}),
+        (
+            "Underneath",
+            {
+                "fields": (
+                    ("prepared_at", "opened_at", "isolated_at"),
+                    ("epoch", "revision", "attempts"),
+                    ("next_action_at", "deadline_at"),
+                )
+            },
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Lease]:
+        """Return the leases without what opens their devices: that is for their holders alone."""
+        return super().get_queryset(request).defer("access")
+
+    @display(description="Status", ordering="status", label=STATUS)
+    def shown_status(self, lease: Lease) -> tuple[str, str]:
+        """Say where the lease is in its life."""
+        return lease.status, lease.get_status_display()
+
+    @display(description="Device")
+    def device(self, lease: Lease) -> SafeString:
+        """Link to the device."""
+        return format_html('<a class="link" href="{}">{}</a>', page_of(lease.resource), lease.resource)
+
+    @display(description="Holder", ordering="reservation__holder__username")
+    def holder(self, lease: Lease) -> User:
+        """Say who uses it."""
+        return lease.reservation.holder
+
+    @display(description="Project", ordering="reservation__project__name")
+    def project(self, lease: Lease) -> str:
+        """Say what it is charged to."""
+        return lease.reservation.project.name
+
+    @display(description="Purpose")
+    def purpose(self, lease: Lease) -> str:
+        """Say what it is for."""
+        return lease.reservation.purpose or "–"
+
+    @display(description="Files")
+    def files(self, lease: Lease) -> str:
+        """Name the files that go to the device."""
+        return ", ".join(str(each) for each in lease.artefacts.defer("content")) or "–"

@@ -1,0 +1,88 @@
+"""What an operator has to know and to do today, over all their sites."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from django.db.models import Q, QuerySet
+
+from accounts.models import User
+from reservations.models import Lease
+from reservations.states import HOLDING, Status
+from reservations.words import zone_of
+from resources.models import SILENT_AFTER, Resource, Site
+
+MOST_SHOWN = 200
+"""Of each sort; who has more to do than this begins with the lists."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Today:
+    """The day of an operator: what waits for them first, then what goes by itself."""
+
+    zone: str
+    now: datetime
+    waiting: list[Lease] = field(default_factory=list)
+    """Asked, and waiting for their approval."""
+    stuck: list[Lease] = field(default_factory=list)
+    """Not proven clean: retry, or vouch."""
+    starts: list[Lease] = field(default_factory=list)
+    ends: list[Lease] = field(default_factory=list)
+    quarantined: list[Resource] = field(default_factory=list)
+    """In quarantine, though no lease stands against them."""
+    unhealthy: list[Resource] = field(default_factory=list)
+    silent: list[Site] = field(default_factory=list)
+
+
+def today_for(user: User, *, now: datetime) -> Today:
+    """Return the operator's day, in three questions to the database."""
+    zone = zone_of(user)
+    today = Today(zone=zone, now=now)
+    here = now.astimezone(ZoneInfo(zone))
+    begins = datetime.combine(here.date(), time(0), here.tzinfo)
+    day_ends = datetime.combine(here.date() + timedelta(days=1), time(0), here.tzinfo)
+    sites = Site.objects.all() if user.is_superuser else Site.objects.filter(operatorships__user=user)
+    for lease in _leases_of(sites, begins, day_ends):
+        _sort_in(lease, today, begins, day_ends)
+    today.ends.sort(key=lambda lease: lease.ends_at)
+    troubled = Resource.objects.select_related("site").filter(
+        Q(quarantined_at__isnull=False) | Q(health=Resource.Health.UNHEALTHY), site__in=sites, in_service=True
+    )
+    explained = {lease.resource_id for lease in today.stuck}
+    for resource in troubled.order_by("site__name", "name")[:MOST_SHOWN]:
+        if resource.quarantined_at is not None:
+            if resource.pk not in explained:
+                today.quarantined.append(resource)
+        else:
+            today.unhealthy.append(resource)
+    silent = sites.filter(Q(last_heard_at__isnull=True) | Q(last_heard_at__lt=now - SILENT_AFTER))
+    today.silent = list(silent.order_by("name")[:MOST_SHOWN])
+    return today
+
+
+def _leases_of(sites: QuerySet[Site], begins: datetime, ends: datetime) -> QuerySet[Lease]:
+    return (
+        Lease.objects.select_related("resource__site", "reservation__holder", "reservation__project")
+        .defer("access")
+        .filter(
+            Q(status__in=[Status.REQUESTED, Status.RELEASE_FAILED])
+            | Q(starts_at__gte=begins, starts_at__lt=ends)
+            | Q(ends_at__gte=begins, ends_at__lt=ends),
+            status__in=HOLDING,
+            resource__site__in=sites,
+        )
+        .order_by("starts_at", "pk")[: 4 * MOST_SHOWN]
+    )
+
+
+def _sort_in(lease: Lease, today: Today, begins: datetime, ends: datetime) -> None:
+    if lease.status == Status.REQUESTED:
+        today.waiting.append(lease)
+        return
+    if lease.status == Status.RELEASE_FAILED:
+        today.stuck.append(lease)
+        return
+    if begins <= lease.starts_at < ends:
+        today.starts.append(lease)
+    if begins <= lease.ends_at < ends:
+        today.ends.append(lease)

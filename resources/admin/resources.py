@@ -1,0 +1,166 @@
+"""Devices and their parts."""
+
+from typing import Any, ClassVar, cast
+from urllib.parse import urlencode
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from unfold.decorators import action, display
+
+from adapters.catalogue import CATALOGUE
+from resources.admin.resource_form import ResourceForm
+from resources.models import Resource
+from resources.operated import WRITE, OperatedAdmin, ReadOnlyInline, SiteFilter
+
+HEALTH = {"Healthy": "success", "Unhealthy": "danger", "Not yet seen": "warning"}
+MOST_PARTS = 200
+
+
+class KindFilter(admin.SimpleListFilter):
+    """Narrows the list to a kind."""
+
+    title = parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Offer the kinds that adapters drive."""
+        return [(kind, kind) for each in CATALOGUE.values() for kind in each.kinds]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Resource]) -> QuerySet[Resource]:
+        """Keep the resources of the kind."""
+        return queryset.filter(kind=self.value()) if self.value() else queryset
+
+
+class PartInline(ReadOnlyInline):
+    """The parts of a device, each a resource of its own."""
+
+    model = Resource
+    fk_name = "parent"
+    verbose_name_plural = "parts"
+    fields = readonly_fields = ("part", "kind", "model", "health", "in_service")
+    per_page = MOST_PARTS
+
+    @display(description="Part")
+    def part(self, resource: Resource) -> SafeString:
+        """Link to the part."""
+        return format_html('<a class="link" href="{}">{}</a>', page_of(resource), resource.name)
+
+
+@admin.register(Resource)
+class ResourceAdmin(OperatedAdmin):
+    """What can be booked."""
+
+    form = ResourceForm
+    to_site = "site"
+    operators_may = WRITE
+    managers_may = WRITE
+    list_display: ClassVar = ["name", "site", "kind", "model", "shown_health", "quarantined", "in_service"]
+    list_filter: ClassVar = [SiteFilter, KindFilter, "health", "in_service"]
+    list_select_related: ClassVar = ["site"]
+    search_fields: ClassVar = ["name", "model", "site__name"]
+    autocomplete_fields: ClassVar = ["parent"]
+    inlines: ClassVar = [PartInline]
+    actions: ClassVar = ["take_out_of_service", "take_into_service"]
+    actions_detail: ClassVar = ["add_part"]
+    fieldsets = (
+        (None, {"fields": ("name", "site", "parent", "in_service")}),
+        ("State", {"fields": ("shown_health", "health_detail", "observed_at", "quarantined", "quarantine_reason")}),
+        ("How it is driven", {"fields": ("adapter", "kind", "attributes", "settings", "what_can_stand_there")}),
+        ("Time around each lease", {"fields": ("preparation_s", "cleanup_s")}),
+    )
+    state: ClassVar = (
+        "shown_health",
+        "health_detail",
+        "observed_at",
+        "quarantined",
+        "quarantine_reason",
+        "what_can_stand_there",
+    )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Resource | None = None) -> tuple[str, ...]:
+        """Keep what must not change: bookings and the site's journal stand on where a device belongs."""
+        return (*self.state, "site", "parent") if obj else self.state
+
+    def get_fieldsets(self, request: HttpRequest, obj: Resource | None = None) -> Any:
+        """Leave out of the form for a new device what only one that is there has."""
+        if obj is not None:
+            return self.fieldsets
+        driven = ("How it is driven", {"fields": ("adapter", "kind", "attributes", "settings")})
+        return (self.fieldsets[0], driven, self.fieldsets[3])
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Begin a part where its whole is."""
+        initial = cast("dict[str, Any]", super().get_changeform_initial_data(request))
+        whole = self.get_queryset(request).filter(pk=initial["parent"]).first() if "parent" in initial else None
+        if whole is not None:
+            initial |= {"site": whole.site_id, "adapter": whole.adapter}
+        return initial
+
+    def get_inlines(self, request: HttpRequest, obj: Resource | None) -> list[Any]:
+        """Show the parts where there are any."""
+        return list(self.inlines) if obj is not None and obj.parts.exists() else []
+
+    @admin.action(description="Take out of service: not to be booked any more")
+    def take_out_of_service(self, request: HttpRequest, found: QuerySet[Resource]) -> None:
+        """Keep the devices from being booked; what is booked already stays."""
+        self._put(request, found, in_service=False, words="out of service; what is booked already stays booked")
+
+    @admin.action(description="Take into service: can be booked")
+    def take_into_service(self, request: HttpRequest, found: QuerySet[Resource]) -> None:
+        """Let the devices be booked."""
+        self._put(request, found, in_service=True, words="in service")
+
+    @action(description="Add a part", icon="add", url_path="add-part")
+    def add_part(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Begin a part of this device."""
+        return redirect(f"{reverse('admin:resources_resource_add')}?{urlencode({'parent': object_id})}")
+
+    @display(description="Health", ordering="health", label=HEALTH)
+    def shown_health(self, resource: Resource) -> str:
+        """Say what the site last saw."""
+        return resource.get_health_display()
+
+    @display(description="Quarantine", ordering="quarantined_at", label={"quarantined": "danger", "no": "info"})
+    def quarantined(self, resource: Resource) -> str:
+        """Say whether the device waits to be proven clean."""
+        return "quarantined" if resource.quarantined_at else "no"
+
+    @display(description="What can stand there")
+    def what_can_stand_there(self, resource: Resource) -> SafeString | str:
+        """List the fields of attributes and settings, as the adapter describes them."""
+        adapter = CATALOGUE.get(resource.adapter)
+        if adapter is None:
+            return "The portal does not know this adapter; choose another."
+        rows = [
+            (part, name, "required" if name in schema.get("required", ()) else "", _said_of(field))
+            for part in ("attributes", "settings")
+            for schema in [adapter.schema_of(part)]
+            for name, field in schema.get("properties", {}).items()
+        ]
+        cells = format_html_join("", "<tr><td>{}</td><td><code>{}</code></td><td>{}</td><td>{}</td></tr>", rows)
+        return format_html('<table class="fields-of-adapter"><tbody>{}</tbody></table>', cells)
+
+    def _put(self, request: HttpRequest, found: QuerySet[Resource], *, in_service: bool, words: str) -> None:
+        changed = list(found.exclude(in_service=in_service))
+        for resource in changed:
+            resource.in_service = in_service
+            resource.save(update_fields=["in_service"])
+            self.log_change(request, resource, f"Now {words}.")
+        if changed:
+            named = ", ".join(str(resource) for resource in changed)
+            messages.success(request, f"{named}: {words}.")
+        else:
+            messages.info(request, "Nothing to change: they were so before.")
+
+
+def page_of(resource: Resource) -> str:
+    """Return the address of the device's page at the desk."""
+    return reverse("admin:resources_resource_change", args=[resource.pk])
+
+
+def _said_of(field: dict[str, Any]) -> str:
+    return ": ".join(text for text in (field.get("title", ""), field.get("description", "")) if text)

@@ -1,0 +1,123 @@
+"""A site: its policy, its contact, its key, and whether it was heard of late."""
+
+import binascii
+from typing import Any, ClassVar, cast
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin
+from django.db.models import Count, Model, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from unfold.admin import TabularInline
+from unfold.decorators import display
+
+from accounts.admin import ForManagers
+from accounts.models import User
+from adapters.contract.wire import private_key, public_key, public_text
+from resources.models import Operatorship, Site
+from resources.operated import READ, WRITE, OperatedAdmin
+
+HEARD = {"reachable": "success", "silent": "danger", "never heard": "warning"}
+
+
+class SiteForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Reads the site's key before it is kept: with a wrong one, the site would be silent and nobody know why."""
+
+    class Meta:
+        model = Site
+        exclude = ()
+
+    def clean_public_key(self) -> str:
+        """Refuse what is no public key."""
+        text: str = self.cleaned_data["public_key"].strip()
+        if text:
+            try:
+                public_key(text)
+            except (ValueError, binascii.Error) as error:
+                raise forms.ValidationError(
+                    "This is no public key. Copy the line that `python -m site_worker --new-key` printed:"
+                    " 44 characters that end in “=”."
+                ) from error
+        return text
+
+
+class OperatorshipInline(ForManagers, TabularInline):  # type: ignore[misc]
+    """Who runs the site. Being listed here is all it takes to enter the admin."""
+
+    model = Operatorship
+    autocomplete_fields = ("user",)
+    extra = 0
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Operators see their colleagues; only managers change who they are."""
+        return True
+
+
+@admin.register(Site)
+class SiteAdmin(OperatedAdmin):
+    """Sites. Managers found and remove them, their operators keep them."""
+
+    form = SiteForm
+    to_site = "pk"
+    operators_may = READ | {"change"}
+    managers_may = WRITE
+    list_display: ClassVar = ["name", "heard", "last_heard_at", "approval", "devices", "contact_email"]
+    list_filter: ClassVar = ["approval"]
+    search_fields: ClassVar = ["name", "slug"]
+    autocomplete_fields: ClassVar = ["organisation"]
+    inlines: ClassVar = [OperatorshipInline]
+    fieldsets = (
+        (None, {"fields": ("name", "slug", "organisation", "contact_email")}),
+        ("Link to the site", {"fields": ("heard", "last_heard_at", "queue", "public_key", "hub_public_key")}),
+        ("Place", {"fields": ("time_zone", "latitude", "longitude")}),
+        (
+            "Policy",
+            {
+                "fields": (
+                    "approval",
+                    "start_grace",
+                    "longest_lease",
+                    "look_ahead",
+                    "most_open_reservations",
+                    "most_hours",
+                ),
+                "description": "Empty limits do not limit. What is booked already stays as it is.",
+            },
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Site]:
+        """Return the sites with how many devices each has."""
+        return super().get_queryset(request).annotate(devices=Count("resources"))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Site | None = None) -> tuple[str, ...]:
+        """Keep what must not change: the slug names the site's queue, its orders and its journal."""
+        always = ("heard", "last_heard_at", "queue", "hub_public_key")
+        if obj is None:
+            return always
+        return (*always, "slug") if cast(User, request.user).is_superuser else (*always, "slug", "organisation")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Site | None = None) -> Any:
+        """Leave out of the form for a new site what only one that is there has."""
+        if obj is not None:
+            return self.fieldsets
+        link = ("Link to the site", {"fields": ("public_key", "hub_public_key")})
+        return (self.fieldsets[0], link, *self.fieldsets[2:])
+
+    @display(description="Heard", label=HEARD)
+    def heard(self, site: Site) -> str:
+        """Say whether the site was heard of late."""
+        if site.last_heard_at is None:
+            return "never heard"
+        return "reachable" if site.is_reachable(timezone.now()) else "silent"
+
+    @display(description="Devices", ordering="devices")
+    def devices(self, site: Site) -> int:
+        """Say how many devices and parts the site has."""
+        return cast(int, cast(Any, site).devices)
+
+    @display(description="The hub's public key")
+    def hub_public_key(self, site: Site) -> str:
+        """Show what the site's worker must be given, to know the hub's orders."""
+        return public_text(private_key(settings.SHARY_HUB_KEY)) if settings.SHARY_HUB_KEY else "–"

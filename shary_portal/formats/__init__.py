@@ -1,0 +1,1 @@
+"""How the portal writes times on pages that the server draws."""
