@@ -5,9 +5,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page
 
 from reservations.states import Status
+from resources.models import Site
 from tests.browser.conftest import Portal, World, tomorrow
 from tests.factories import book_lease, make_resource, make_site, next_hour
 
@@ -44,6 +46,7 @@ def test_the_board_has_its_picture_taken(desk: Page, world: World, portal: Porta
     book_lease(bluefield, **mine, starts_at=now, hours=26, status=Status.PROVISIONING, purpose="Offload")
     book_lease(world.far, starts_at=tomorrow(3), hours=50)
     book_lease(other, starts_at=now, hours=60, status=Status.ACTIVE)
+    Site.objects.update(last_heard_at=timezone.now())
     IMAGES.mkdir(parents=True, exist_ok=True)
     for scheme, name in (("light", "board.png"), ("dark", "board-dark.png")):
         desk.emulate_media(color_scheme=scheme)

@@ -1,15 +1,18 @@
 /** The board: what is shown, what is loaded, and the loop that draws it. */
 
-import { count, el, readConfig } from "../../portal/dom.js";
-import { addDays, clock, clockWithSeconds, dayWords, MINUTE, momentWords, monthWords, partsIn, startOfDay, toDateInput, fromInput, zoneWords } from "../../portal/time.js";
+import { readConfig } from "../../portal/dom.js";
+import { fromInput, MINUTE, momentWords, partsIn, startOfDay } from "../../portal/time.js";
 import { onZone, viewerZone } from "../../portal/zone.js";
-import { healthOf, kindWords } from "../states.js";
+import { healthOf } from "../states.js";
 import { readAddress, writeAddress } from "./address.js";
 import { Agenda } from "./agenda.js";
 import { fetchAdapters, fetchCalendar, fetchSites, PAGE } from "./api.js";
+import { dressBar, dressBarState, dressFilters, dressStatus } from "./bar.js";
+import { drawBlank } from "./blank.js";
 import { Booking } from "./booking.js";
 import { Details } from "./details.js";
 import { Drag } from "./drag.js";
+import { drawHead, drawNow } from "./head.js";
 import { Keyboard } from "./keyboard.js";
 import { Panel } from "./panel.js";
 import { lineUp, Rows } from "./rows.js";
@@ -42,7 +45,7 @@ export class Board {
     this.agenda = new Agenda(this, this.part("agenda"));
     this.drag = new Drag(this);
     this.keyboard = new Keyboard(this);
-    this.dressBar();
+    dressBar(this);
     this.listen();
     this.changed({ reload: true });
     this.loadAround();
@@ -106,7 +109,7 @@ export class Board {
   changed({ reload = false } = {}) {
     this.range = rangeOf(this.state.view, this.state.zone, this.state.date);
     this.measure();
-    this.dressBarState();
+    dressBarState(this);
     if (reload) this.load();
     this.redraw();
   }
@@ -151,6 +154,7 @@ export class Board {
     const page = await fetchCalendar({ ...this.range, site: this.only?.site ?? site, kind: this.only ? "" : kind, search: this.only ? "" : search, offset, signal });
     page.text = JSON.stringify([page.rows, page.entries]);
     this.total = page.total;
+    if (!site && !kind && !search && page.total <= PAGE) this.seenKinds = [...new Set(page.rows.map((row) => row.kind))];
     this.drift = Date.parse(page.now) - Date.now() || 0;
     if (this.only) {
       page.rows = page.rows.filter((row) => row.id === this.only.id || row.parent === this.only.id || row.id === this.only.parent);
@@ -171,13 +175,14 @@ export class Board {
       }
     }
     for (const list of this.entries.values()) list.sort((a, b) => a.starts_at - b.starts_at);
-    this.dressStatus();
+    dressFilters(this);
+    dressStatus(this);
     this.redraw();
   }
 
   fail(error) {
     this.failure = error;
-    this.dressStatus();
+    dressStatus(this);
     this.redraw();
   }
 
@@ -219,7 +224,7 @@ export class Board {
       if (differs && !this.drag.busy) this.settle();
       this.loadedAt = Date.now();
       this.failure = null;
-      this.dressStatus();
+      dressStatus(this);
     } catch (error) {
       this.fail(error);
     } finally {
@@ -242,7 +247,7 @@ export class Board {
       const [sites, adapters] = await Promise.all([fetchSites(), fetchAdapters()]);
       this.sites = sites;
       this.adapters = adapters;
-      this.dressFilters();
+      dressFilters(this);
       this.redraw();
     } catch { /* the board stands without it; the form asks again */ }
   }
@@ -263,122 +268,17 @@ export class Board {
     this.part("grid-frame").hidden = agenda;
     this.part("agenda").hidden = !agenda;
     const { lines, height } = this.layout();
-    this.dressBlank(lines);
+    drawBlank(this, lines);
     if (agenda) { this.agenda.render(this.version); return; }
     if (this.grid.clientWidth && this.grid.clientWidth !== this.measuredWidth) { this.measuredWidth = this.grid.clientWidth; this.measure(); this.version += 1; }
     const rest = Math.max((this.total ?? 0) - this.loadedRows(), 0);
     this.grid.setAttribute("aria-rowcount", lines.length + 1);
     this.canvas.style.height = `${height + (this.state.free ? 0 : rest * 32)}px`;
     this.canvas.style.width = `${this.headWidth + this.scale.width}px`;
-    if (this.shownHead !== this.version) { this.shownHead = this.version; this.drawHead(); }
+    if (this.shownHead !== this.version) { this.shownHead = this.version; drawHead(this); }
     this.rows.render({ lines, scrollTop: this.grid.scrollTop, viewHeight: this.grid.clientHeight, version: this.version, scale: this.scale });
-    this.drawNow();
+    drawNow(this);
     this.keyboard.drawCursor();
-  }
-
-  drawHead() {
-    const { scale } = this;
-    const now = this.now();
-    const head = this.part("head");
-    head.style.width = `${this.headWidth + scale.width}px`;
-    const lane = el("div", { class: "head-lane" });
-    lane.style.width = `${scale.width}px`;
-    const hours = this.state.view === "month" ? [] : scale.hours();
-    for (const day of scale.days()) {
-      const parts = partsIn(scale.zone, day.from);
-      const today = day.from <= now && now < day.to;
-      const words = day.width < 76 ? `${parts.day}` : dayWords(scale.zone, day.from, now);
-      const cell = el("div", { class: `day${today ? " today" : ""}${day.weekend ? " weekend" : ""}`, role: "columnheader", aria: { label: dayWords(scale.zone, day.from, now), current: today ? "date" : undefined } },
-        this.state.view === "day" ? el("span", {}, words) : el("button", { type: "button", tabindex: "-1", data: { day: day.from }, title: "Show this day" }, words));
-      cell.style.left = `${day.x}px`;
-      cell.style.width = `${day.width}px`;
-      lane.append(cell);
-    }
-    for (const hour of hours) {
-      const mark = el("span", { class: "hour", aria: { hidden: "true" } }, hour.label);
-      mark.style.left = `${hour.x}px`;
-      lane.append(mark);
-    }
-    const corner = el("div", { class: "corner", role: "columnheader" }, el("span", {}, "Device"), el("span", { class: "zone" }, zoneWords(scale.zone)));
-    head.replaceChildren(corner, lane);
-    head.classList.toggle("no-hours", !hours.length);
-    this.drawLines(hours);
-  }
-
-  drawLines(hours) {
-    const { scale } = this;
-    const lines = this.part("lines");
-    const nodes = [];
-    const mark = (name, x, width) => {
-      const node = el("i", { class: name });
-      node.style.left = `${this.headWidth + x}px`;
-      if (width !== undefined) node.style.width = `${width}px`;
-      nodes.push(node);
-    };
-    for (const day of scale.days()) {
-      if (day.weekend) mark("weekend", day.x, day.width);
-      mark("day-line", day.x);
-    }
-    const past = Math.min(scale.x(this.now()), scale.width);
-    if (past > 0) mark("past", 0, past);
-    for (const hour of hours) if (!hour.midnight) mark("hour-line", hour.x);
-    lines.replaceChildren(...nodes);
-  }
-
-  drawNow() {
-    const now = this.now();
-    const line = this.part("now");
-    line.hidden = !this.inRange(now);
-    if (line.hidden) return;
-    line.style.left = `${this.headWidth + this.scale.x(now)}px`;
-    line.title = `Now, ${clock(this.state.zone, now)}`;
-  }
-
-  dressBlank(lines) {
-    const blank = this.part("blank");
-    const { failure, state } = this;
-    const show = (...children) => { blank.hidden = false; blank.replaceChildren(...children); };
-    if (!this.pages.size && failure) {
-      show(el("div", { class: "empty" }, el("strong", {}, "The calendar could not be loaded."), el("p", {}, failure.message),
-        el("button", { type: "button", class: "button", onclick: () => this.load() }, "Try again")));
-    } else if (!this.pages.size) {
-      show(el("div", { class: "skeleton", role: "status" }, el("span", { class: "visually-hidden" }, "Loading the calendar"), ...Array.from({ length: 12 }, () => el("i", {}))));
-    } else if (!lines.length && !this.fetching && !this.loading) {
-      const filtered = state.search || state.site || state.kind || state.free;
-      show(filtered
-        ? el("div", { class: "empty" }, el("strong", {}, state.search ? `No device matches “${state.search}” here.` : state.free ? "Nothing is free right now among these devices." : "No device matches these filters."),
-          el("button", { type: "button", class: "button", onclick: () => this.show({ search: "", site: "", kind: "", free: false }) }, "Show all devices"))
-        : el("div", { class: "empty" }, el("strong", {}, "There are no devices yet."), el("p", {}, "An operator adds sites and their devices in the administration; they appear here at once.")));
-    } else blank.hidden = true;
-  }
-
-  // The bar above
-
-  dressBar() {
-    this.part("prev").addEventListener("click", () => this.step(-1));
-    this.part("next").addEventListener("click", () => this.step(1));
-    this.part("today").addEventListener("click", () => this.goTo(this.now()));
-    this.part("date").addEventListener("change", (event) => {
-      const date = fromInput(this.state.zone, event.target.value);
-      if (!Number.isNaN(date)) this.goTo(date);
-    });
-    for (const button of this.root.querySelectorAll("[data-view]")) button.addEventListener("click", () => this.show({ view: button.dataset.view }, { push: true }));
-    this.part("zoom-in")?.addEventListener("click", () => this.zoom(2));
-    this.part("zoom-out")?.addEventListener("click", () => this.zoom(0.5));
-    let typing = 0;
-    this.part("search")?.addEventListener("input", (event) => {
-      clearTimeout(typing);
-      typing = setTimeout(() => this.show({ search: event.target.value.trim() }), 250);
-    });
-    this.part("filters")?.addEventListener("click", (event) => {
-      const chip = event.target.closest("[data-filter]");
-      if (!chip) return;
-      const { filter, value } = chip.dataset;
-      if (filter === "free") this.show({ free: !this.state.free }, { reload: false });
-      else this.show({ [filter]: this.state[filter] === value ? "" : value });
-    });
-    this.part("book")?.addEventListener("click", () => this.booking.begin({ rows: [], from: this.nextStart(), to: this.nextStart() + 60 * MINUTE, focus: true }));
-    this.part("help")?.addEventListener("click", () => this.keyboard.showHelp());
   }
 
   /** Return a start that is near and round: the next full quarter of an hour. */
@@ -394,58 +294,6 @@ export class Board {
     const focus = this.inRange(this.now()) && this.state.zoom === 1 ? this.now() : middle;
     this.show({ zoom }, { reload: false });
     this.grid.scrollLeft = this.scale.x(focus) - (this.grid.clientWidth - this.headWidth) / 2;
-  }
-
-  dressBarState() {
-    const { view, zone, date } = this.state;
-    for (const button of this.root.querySelectorAll("[data-view]")) button.setAttribute("aria-pressed", String(button.dataset.view === view));
-    this.part("date").value = toDateInput(zone, date);
-    const last = addDays(zone, this.range.to, -1);
-    this.part("range").textContent = view === "month" ? monthWords(zone, this.range.from)
-      : view === "week" ? `${dayWords(zone, this.range.from, this.now()).slice(4)} – ${dayWords(zone, last, this.now()).slice(4)}`
-      : dayWords(zone, this.range.from, this.now());
-    this.part("today").setAttribute("aria-disabled", String(this.inRange(this.now())));
-    if (this.part("zoom-in")) this.part("zoom-in").disabled = this.state.zoom >= 4;
-    if (this.part("zoom-out")) this.part("zoom-out").disabled = this.state.zoom <= 1;
-    const search = this.part("search");
-    if (search && document.activeElement !== search) search.value = this.state.search;
-    this.dressFilters();
-    this.root.dataset.view = view;
-  }
-
-  dressFilters() {
-    const filters = this.part("filters");
-    if (!filters) return;
-    const chip = (filter, value, label) => el("button", {
-      type: "button", class: "chip", data: { filter, value }, aria: { pressed: String(filter === "free" ? this.state.free : this.state[filter] === value) },
-    }, label);
-    const sites = this.sites.length ? this.sites.map((site) => [site.slug, site.name]) : this.state.site ? [[this.state.site, this.state.site]] : [];
-    const kinds = [...new Set([...(this.adapters ?? []).flatMap((adapter) => adapter.kinds), this.state.kind].filter(Boolean))];
-    const wanted = [
-      chip("free", "1", "Free now"),
-      ...sites.map(([slug, name]) => chip("site", slug, name)),
-      ...kinds.map((kind) => chip("kind", kind, kindWords(kind))),
-    ];
-    const signature = wanted.map((node) => node.outerHTML).join("");
-    if (signature === this.shownFilters) return;
-    const focused = document.activeElement?.closest?.("[data-filter]");
-    this.shownFilters = signature;
-    const groups = ["free", "site", "kind"].map((name) => el("div", { class: "chips", role: "group", aria: { label: { free: "Availability", site: "Sites", kind: "Kinds" }[name] } }, wanted.filter((node) => node.dataset.filter === name)));
-    filters.replaceChildren(...groups.filter((group) => group.children.length));
-    if (focused) filters.querySelector(`[data-filter="${focused.dataset.filter}"][data-value="${CSS.escape(focused.dataset.value)}"]`)?.focus();
-  }
-
-  dressStatus() {
-    const status = this.part("status");
-    if (this.failure && this.pages.size) {
-      status.className = "board-status stale";
-      status.replaceChildren(el("span", {}, `Not updating. As of ${clockWithSeconds(this.state.zone, this.loadedAt)}.`),
-        el("button", { type: "button", class: "button small", onclick: () => this.refresh() }, "Try again"));
-      return;
-    }
-    if (status.className !== "board-status" || !status.firstChild) { status.className = "board-status"; }
-    const words = this.total === undefined || this.only ? "" : count(this.total, "device");
-    if (status.textContent !== words) status.replaceChildren(el("span", { class: "quiet" }, words));
   }
 
   // Listening
