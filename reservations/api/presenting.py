@@ -160,8 +160,12 @@ def _can(reservation: Reservation, statuses: set[str], viewer: Viewer, now: date
 
 
 def _access(lease: Lease) -> dict[str, Any] | None:
-    """Return the way in while there is one: from when the device is ready until it is taken back."""
-    if lease.status not in UNDER_WAY or lease.prepared_at is None or not lease.access:
+    """Return the way in while it is open.
+
+    Not a moment earlier: a one-lease password or an election id that is known before the start could be tried
+    before the start.
+    """
+    if lease.status != Status.ACTIVE or not lease.access:
         return None
     access = from_json(Access, lease.access)
     return {

@@ -5,7 +5,8 @@ from uuid import UUID
 
 import django_filters
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound
@@ -35,11 +36,13 @@ from reservations.services import booking, changes
 class ReservationFilter(django_filters.FilterSet):  # type: ignore[misc]
     """Which reservations."""
 
-    mine = django_filters.TypedChoiceFilter(
-        method="of_mine",
-        choices=[(word, word) for word in ("1", "true", "0", "false")],
-        coerce=lambda word: word in ("1", "true"),
-        help_text="Only what you hold and what belongs to your projects.",
+    mine = extend_schema_field(OpenApiTypes.BOOL)(
+        django_filters.TypedChoiceFilter(
+            method="of_mine",
+            choices=[(word, word) for word in ("1", "true", "0", "false")],
+            coerce=lambda word: word in ("1", "true"),
+            help_text="Only what you hold and what belongs to your projects.",
+        )
     )
     phase = django_filters.ChoiceFilter(
         method="in_phase", choices=[(phase.value, phase.value) for phase in Phase]

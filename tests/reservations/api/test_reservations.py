@@ -156,13 +156,13 @@ def test_an_end_that_is_none_is_refused(scene: Any, body: Any) -> None:
     assert codes(answer) == (400, "invalid")
 
 
-def test_access_shows_before_it_opens_but_not_before_it_is_ready(scene: Any) -> None:
+def test_access_shows_once_it_is_open_and_not_when_the_device_is_merely_ready(scene: Any) -> None:
     lease = lease_in(scene, Status.PROVISIONING)
-    Lease.objects.filter(pk=lease.pk).update(access=access_text())
+    Lease.objects.filter(pk=lease.pk).update(access=access_text(), prepared_at=now())
     script = script_of(scene.people["holder"])
     url = f"{URL}{lease.reservation_id}/"
     assert script.get(url).json()["leases"][0]["access"] is None
-    Lease.objects.filter(pk=lease.pk).update(prepared_at=now())
+    walk_lease(lease, Status.ACTIVE)
     access = script.get(url).json()["leases"][0]["access"]
     assert datetime.fromisoformat(access["opens_at"]) == lease.starts_at
     assert access["endpoints"][0]["protocol"] == "ssh"
