@@ -8,6 +8,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from django.db import IntegrityError, transaction
+from django.dispatch import Signal
 
 from accounts.models import SshKey, User
 
@@ -24,6 +25,10 @@ ALLOWED = (
     "sk-ssh-ed25519@openssh.com",
     "sk-ecdsa-sha2-nistp256@openssh.com",
 )
+
+
+# Who hands out devices wants to know; that is above this package, so it listens.
+ssh_keys_changed = Signal()
 
 
 class BadKey(ValueError):
@@ -77,17 +82,26 @@ def read_public_key(text: str) -> PublicKey:
 
 
 def add_ssh_key(*, user: User, public_key: str, name: str = "") -> SshKey:
-    """Keep a key for its owner; it is put on the devices of leases that begin from now on."""
+    """Keep a key for its owner; it is put on the devices of present and future leases."""
     key = read_public_key(public_key)
     if user.ssh_keys.count() >= MOST_KEYS:
         raise BadKey(f"You have {MOST_KEYS} keys; remove one that you no longer use.")
     try:
         with transaction.atomic():
-            return SshKey.objects.create(
+            added = SshKey.objects.create(
                 user=user,
                 name=(name.strip() or key.comment or key.line.partition(" ")[0])[:100],
                 public_key=key.line,
                 fingerprint=key.fingerprint,
             )
+            ssh_keys_changed.send(sender=SshKey, user=user)
+            return added
     except IntegrityError as error:
         raise BadKey("You have added this key before.") from error
+
+
+def remove_ssh_key(key: SshKey) -> None:
+    """Forget a key; it is taken off the devices of its owner's leases."""
+    with transaction.atomic():
+        key.delete()
+        ssh_keys_changed.send(sender=SshKey, user=key.user)

@@ -72,7 +72,7 @@ class Idempotent:
             IdempotencyKey.objects.filter(pk=entered).update(
                 status=response.status_code, response=_sealed.get_prep_value(text)
             )
-        return cast(Response, response)
+        return response
 
 
 class PortalRouter(SimpleRouter):
@@ -98,7 +98,8 @@ def fingerprint(request: Request) -> str:
         digest.update(json.dumps(request.data, sort_keys=True).encode())
         return digest.hexdigest()
     for name, values in sorted(request.data.lists()):
-        for value in values:
+        fields: list[Any] = values  # text, or uploaded files
+        for value in fields:
             digest.update(json.dumps(name).encode())
             if hasattr(value, "chunks"):
                 digest.update(json.dumps(value.name).encode())

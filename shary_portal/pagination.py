@@ -1,5 +1,6 @@
 """Pages of a list."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -23,7 +24,7 @@ class NewestFirst(CursorPagination):
         return own or tuple(super().get_ordering(request, queryset, view))
 
     def paginate_queryset(
-        self, queryset: QuerySet[Any], request: Request, view: Any = None
+        self, queryset: QuerySet[Any] | Sequence[Any], request: Request, view: Any = None
     ) -> list[Any] | None:
         """Return a page; a cursor that somebody made up is refused like one that is malformed."""
         try:

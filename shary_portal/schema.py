@@ -21,7 +21,7 @@ class Problem(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     detail = serializers.CharField(allow_blank=True, help_text="For people.")
     code = serializers.CharField(help_text="For programs: stable, one for each kind of refusal.")
-    errors = serializers.DictField(
+    errors = serializers.DictField(  # type: ignore[assignment]
         required=False,
         child=serializers.ListField(child=serializers.CharField()),
         help_text="What is wrong with each field.",

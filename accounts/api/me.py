@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,6 +19,7 @@ class MyProject(serializers.Serializer[Any]):
     role = serializers.ChoiceField(choices=Membership.Role.choices)
 
 
+@extend_schema_serializer(many=False)
 class Me(serializers.Serializer[Any]):
     """Who the portal takes the caller for."""
 
@@ -55,7 +56,7 @@ class MeDoor(Door[User]):
                     for each in memberships
                 ],
                 "operates": list(
-                    user.operatorships.order_by("site__slug").values_list("site__slug", flat=True)  # type: ignore[attr-defined]
+                    user.operatorships.order_by("site__slug").values_list("site__slug", flat=True)
                 ),
                 "is_staff": user.is_staff,
             }

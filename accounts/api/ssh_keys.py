@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.door import Door
-from accounts.keys import MOST_CHARACTERS, BadKey, add_ssh_key
+from accounts.keys import MOST_CHARACTERS, BadKey, add_ssh_key, remove_ssh_key
 from accounts.models import SshKey
 
 
@@ -46,9 +46,13 @@ class SshKeyDoor(mixins.ListModelMixin, mixins.DestroyModelMixin, Door[SshKey]):
         """Return one's own keys."""
         return SshKey.objects.filter(user=self.person)
 
+    def perform_destroy(self, instance: SshKey) -> None:
+        """Forget the key and take it off the devices."""
+        remove_ssh_key(instance)
+
     @extend_schema(request=NewSshKey, responses={201: SshKeyShape})
     def create(self, request: Request) -> Response:
-        """Add a public key; it is put on the devices of leases that begin from now on."""
+        """Add a public key; it is put on the devices of present and future leases."""
         asked = self.read(NewSshKey)
         try:
             key = add_ssh_key(user=self.person, public_key=asked["public_key"], name=asked.get("name", ""))

@@ -6,7 +6,6 @@ from rest_framework import mixins, status
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.settings import api_settings
 
 from accounts.api.door import Door
 from reservations.api.asked import AskedArtefact
@@ -27,7 +26,7 @@ class ArtefactDoor(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door[Artefa
 
     def get_parsers(self) -> list[BaseParser]:
         """Take a form; everything else of the API is JSON."""
-        wanted = [parser() for parser in api_settings.DEFAULT_PARSER_CLASSES]
+        wanted = [parser() for parser in type(self).parser_classes]
         return [parser for parser in wanted if "multipart" in str(parser.media_type)]
 
     def visible(self) -> QuerySet[Artefact]:

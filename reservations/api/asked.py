@@ -63,7 +63,7 @@ class AskedResource(serializers.Serializer[Any]):
 class AskedResources(serializers.Serializer[Any]):
     """Which resources."""
 
-    resources = AskedResource(
+    resources = AskedResource(  # type: ignore[call-arg]
         many=True,
         allow_empty=False,
         max_length=MOST_RESOURCES,

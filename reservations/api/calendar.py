@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_serializer
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -25,7 +25,7 @@ class RowShape(serializers.Serializer[Any]):
     site_time_zone = serializers.CharField()
     kind = serializers.CharField()
     model = serializers.CharField(allow_blank=True)
-    parent = serializers.UUIDField(allow_null=True)
+    parent = serializers.UUIDField(allow_null=True)  # type: ignore[assignment]
     depth = serializers.IntegerField()
     health = serializers.CharField()
     quarantined = serializers.BooleanField()
@@ -51,6 +51,7 @@ class EntryShape(serializers.Serializer[Any]):
     via = serializers.UUIDField(allow_null=True, help_text="The whole or part that takes this along.")
 
 
+@extend_schema_serializer(many=False)
 class CalendarShape(serializers.Serializer[Any]):
     """A section of the board."""
 

@@ -39,7 +39,7 @@ class MaintenanceShape(serializers.ModelSerializer[MaintenanceWindow]):
 class EndpointShape(serializers.Serializer[Any]):
     """One way in."""
 
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]
     protocol = serializers.CharField()
     host = serializers.CharField()
     port = serializers.IntegerField()
@@ -61,7 +61,7 @@ class EventShape(serializers.Serializer[Any]):
 
     at = serializers.DateTimeField()
     actor = serializers.CharField(allow_blank=True, help_text="Empty: the portal itself.")
-    source = serializers.CharField(allow_blank=True)
+    source = serializers.CharField(allow_blank=True)  # type: ignore[assignment]
     to = serializers.CharField()
     reason = serializers.CharField(allow_blank=True)
 

@@ -19,7 +19,7 @@ class SlotShape(serializers.Serializer[Any]):
 
     name = serializers.CharField()
     title = serializers.CharField()
-    required = serializers.BooleanField()
+    required = serializers.BooleanField()  # type: ignore[assignment]
     max_bytes = serializers.IntegerField()
     help = serializers.CharField(allow_blank=True)
 

@@ -41,7 +41,9 @@ class ResourceShape(serializers.ModelSerializer[Resource]):
     site = serializers.CharField(source="site.slug", read_only=True)
     model = serializers.CharField(read_only=True)
     attributes = serializers.DictField(read_only=True)
-    parent = serializers.UUIDField(source="parent_id", read_only=True, allow_null=True)
+    parent = serializers.UUIDField(  # type: ignore[assignment]
+        source="parent_id", read_only=True, allow_null=True
+    )
     has_parts = serializers.BooleanField(read_only=True)
     depth = serializers.IntegerField(read_only=True, help_text="0 for a whole, 1 for its parts, and so on.")
     quarantined = serializers.SerializerMethodField()

@@ -175,7 +175,12 @@ def test_two_pages_are_told_of_a_change_by_one_look() -> None:
         watching = live.watch()
         assert len(watching._inboxes) == 1
         for stream in streams:
-            await stream.aclose()
+            # A server cancels what it was waiting for when the client has gone.
+            waiting = asyncio.create_task(next_event(stream))
+            await asyncio.sleep(0)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
         assert watching._inboxes == {}
         await asyncio.wait_for(watching._task, 30)
 
