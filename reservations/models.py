@@ -111,7 +111,9 @@ class Lease(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(
-                fields=["next_action_at"], name="lease_by_next_action", condition=~Q(status__in=sorted(OVER))
+                fields=["next_action_at"],
+                name="lease_by_next_action",
+                condition=Q(next_action_at__isnull=False),
             ),
             models.Index(fields=["resource", "-starts_at"], name="lease_by_resource"),
         ]

@@ -86,13 +86,11 @@ class GpuLxd(Adapter):
             return access_to(client, settings, mine)
 
     def admit(self, order: LeaseOrder) -> None:
-        """Put the holder's keys into the instance."""
+        """Put the holder's keys into the instance.
+
+        A holder who has none yet gets in with the first one that is added: the portal orders again then.
+        """
         settings = _settings_of(order.target.settings)
-        if not order.holder.ssh_keys:
-            raise DeviceRefused(
-                f"{order.holder.username} has no ssh key in the portal, and nobody gets in without one. "
-                "Add one to the profile."
-            )
         if any("\n" in key or "\r" in key for key in order.holder.ssh_keys):
             raise DeviceRefused("An ssh key of the holder has more than one line.")
         wanted = "".join(f"{key.strip()}\n" for key in order.holder.ssh_keys)

@@ -203,7 +203,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='lease',
-            index=models.Index(condition=models.Q(('status__in', ['CANCELLED', 'REJECTED', 'RELEASED']), _negated=True), fields=['next_action_at'], name='lease_by_next_action'),
+            index=models.Index(condition=models.Q(('next_action_at__isnull', False)), fields=['next_action_at'], name='lease_by_next_action'),
         ),
         migrations.AddIndex(
             model_name='lease',

@@ -50,27 +50,7 @@ def begin_release(
 
 def accept_proof(lease: Lease, proof: CleanProof, *, now: datetime) -> None:
     """Keep the evidence; hand the device on if it is clean, quarantine it if not."""
-    Proof.objects.get_or_create(
-        lease=lease,
-        digest=proof.digest,
-        defaults={
-            "resource_id": lease.resource_id,
-            "epoch": lease.epoch or 0,
-            "is_clean": proof.is_clean,
-            "checks": [
-                {
-                    "name": check.name,
-                    "expected": check.expected,
-                    "found": check.found,
-                    "passed": check.passed,
-                    "method": check.method,
-                }
-                for check in proof.checks
-            ],
-            "verified_at": proof.verified_at,
-            "verifier": proof.verifier,
-        },
-    )
+    keep_proof(lease, proof)
     if not proof.is_clean:
         failed = "; ".join(
             f"{c.name}: expected {c.expected}, found {c.found}" for c in proof.checks if not c.passed
@@ -100,6 +80,31 @@ def accept_proof(lease: Lease, proof: CleanProof, *, now: datetime) -> None:
     if moved:
         lift_quarantine(lease)
         _wake_the_next(lease, now)
+
+
+def keep_proof(lease: Lease, proof: CleanProof) -> None:
+    """Keep the evidence, whatever it says; the same evidence again is kept once."""
+    Proof.objects.get_or_create(
+        lease=lease,
+        digest=proof.digest,
+        defaults={
+            "resource_id": lease.resource_id,
+            "epoch": lease.epoch or 0,
+            "is_clean": proof.is_clean,
+            "checks": [
+                {
+                    "name": check.name,
+                    "expected": check.expected,
+                    "found": check.found,
+                    "passed": check.passed,
+                    "method": check.method,
+                }
+                for check in proof.checks
+            ],
+            "verified_at": proof.verified_at,
+            "verifier": proof.verifier,
+        },
+    )
 
 
 def give_up_release(lease: Lease, *, reason: str, now: datetime) -> None:
@@ -188,7 +193,7 @@ def vouch(lease: Lease, *, actor: User, reason: str, now: datetime) -> None:
         )
         if not moved:
             raise IllegalMove(f"{lease.resource} is not waiting for anybody to vouch for it.")
-        accept_proof(Lease.objects.get(pk=lease.pk), proof, now=now)
+        keep_proof(lease, proof)
         lift_quarantine(lease)
         _wake_the_next(lease, now)
 

@@ -15,7 +15,7 @@ from django.db.models.functions import Greatest
 
 from adapters.contract.wire import BadSeal, Report, public_key, sender_of, to_json, unseal
 from reservations.models import Lease
-from reservations.services.cleaning import accept_proof, begin_release, give_up_release
+from reservations.services.cleaning import accept_proof, begin_release, give_up_release, keep_proof
 from reservations.services.engine.orders import write_orders
 from reservations.services.engine.post import tell_holder
 from reservations.services.gate import move_many
@@ -166,6 +166,8 @@ def _failed(lease: Lease, report: Report, now: datetime) -> None:
     words = report.failure.message if report.failure else "The site gave no reason."
     if report.revision is not None and report.revision < lease.revision:
         return
+    if report.proof is not None:
+        keep_proof(lease, report.proof)
     if lease.status == Status.PROVISIONING and report.final:
         begin_release([lease], source=Status.PROVISIONING, reason=f"Could not be made ready: {words}", now=now)
         tell_holder(lease, "could not be made ready", words, now=now)

@@ -38,8 +38,9 @@ class NextEpoch(models.Func):
 def tick(*, now: datetime) -> int:
     """Do all that is due; return how many leases were touched."""
     done = 0
-    for step in (end_active, press_on, start_scheduled, let_lapse):
-        done += _until_nothing_is_left(step, now)
+    if Lease.objects.filter(next_action_at__lte=now).exists():
+        for step in (end_active, press_on, start_scheduled, let_lapse):
+            done += _until_nothing_is_left(step, now)
     send_orders(now=now)
     send_mail(now=now)
     return done

@@ -44,7 +44,7 @@ class Outside:
         self.address = address
         self.device_id = device_id
 
-    def can_enter(self, access: Access, order: LeaseOrder) -> bool:
+    def can_enter(self, access: Access, order: LeaseOrder | None = None) -> bool:
         """Become primary with the id that was given, and use the table of one's own program."""
         endpoint = access.endpoints[0]
         deadline = time.monotonic() + 3

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from reservations.models import Lease
 from reservations.selectors import visibility
 from reservations.selectors.viewer import Viewer
+from reservations.services.gate import move
 from reservations.states import Status
 from tests.callers import codes, script_of, stranger
 from tests.factories import (
@@ -162,7 +163,13 @@ def test_access_shows_once_it_is_open_and_not_when_the_device_is_merely_ready(sc
     script = script_of(scene.people["holder"])
     url = f"{URL}{lease.reservation_id}/"
     assert script.get(url).json()["leases"][0]["access"] is None
-    walk_lease(lease, Status.ACTIVE)
+    move(
+        lease_id=lease.pk,
+        source=Status.PROVISIONING,
+        to=Status.ACTIVE,
+        now=lease.starts_at,
+        next_action_at=lease.ends_at,
+    )
     access = script.get(url).json()["leases"][0]["access"]
     assert datetime.fromisoformat(access["opens_at"]) == lease.starts_at
     assert access["endpoints"][0]["protocol"] == "ssh"
