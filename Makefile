@@ -48,6 +48,9 @@ fix: environment-dev ## Mend format and what ruff can mend
 bench: environment-dev ## Measure, each against its floor
 	@$(VENV)/python -m bench $(ARGS)
 
+bench-%: environment-dev ## One measurement: make bench-booking [ARGS=--quick]
+	@$(VENV)/python -m bench.$(subst -,_,$*) $(ARGS)
+
 migration: environment-dev ## Write a migration: make migration name=what_it_does [app=reservations]
 	@test -n "$(name)" || { echo "Name it: make migration name=what_it_does"; exit 1; }
 	$(VENV)/python manage.py makemigrations --name $(name) $(app)
