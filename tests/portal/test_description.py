@@ -24,7 +24,7 @@ from tests.factories import bearer, book_lease, make_artefact, make_project, mak
 # Each request opens and closes its own connection, as in a server.
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
-EXAMPLES = 5
+EXAMPLES = 10
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
