@@ -129,4 +129,7 @@ def test_the_description_and_its_page_are_there_for_everybody() -> None:
     for path, operations in described["paths"].items():
         for method, operation in operations.items():
             assert operation.get("description"), f"{method} {path} says nothing of itself"
-    assert stranger().get("/api/docs/").status_code == 200
+    page = stranger().get("/api/docs/").content.decode()
+    assert "<style" not in page
+    assert "<script>" not in page
+    assert stranger().get("/api/docs/?script=").status_code == 200
