@@ -67,7 +67,7 @@ def reservation(request: HttpRequest, reservation_id: UUID) -> HttpResponse:
     user = cast(User, request.user)
     if not visible_reservations(user).filter(pk=reservation_id).exists():
         raise Http404
-    config = {"id": str(reservation_id), "time_zone": user.time_zone, "username": user.username}
+    config = config_for(user, now=timezone.now()) | {"id": str(reservation_id)}
     return render(
         request, "reservations/reservation.html", {"reservation_id": reservation_id, "config_json": config}
     )

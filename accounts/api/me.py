@@ -30,6 +30,7 @@ class Me(serializers.Serializer[Any]):
     projects = MyProject(many=True)
     operates = serializers.ListField(child=serializers.CharField(), help_text="The slugs of one's sites.")
     is_staff = serializers.BooleanField()
+    has_ssh_key = serializers.BooleanField(help_text="Whether devices reached by ssh would let one in.")
 
 
 class MeDoor(Door[User]):
@@ -59,5 +60,6 @@ class MeDoor(Door[User]):
                     user.operatorships.order_by("site__slug").values_list("site__slug", flat=True)
                 ),
                 "is_staff": user.is_staff,
+                "has_ssh_key": user.ssh_keys.exists(),
             }
         )

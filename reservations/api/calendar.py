@@ -16,7 +16,7 @@ LONGEST_SECTION = timedelta(days=366)
 
 
 class RowShape(serializers.Serializer[Any]):
-    """A resource on the board; parts follow their whole."""
+    """A resource on the board: by site, by kind of the whole, parts after their whole."""
 
     id = serializers.UUIDField()
     name = serializers.CharField()
@@ -24,6 +24,7 @@ class RowShape(serializers.Serializer[Any]):
     site_name = serializers.CharField()
     site_time_zone = serializers.CharField()
     kind = serializers.CharField()
+    root_kind = serializers.CharField(help_text="Of the whole that it is part of; rows come in its order.")
     model = serializers.CharField(allow_blank=True)
     parent = serializers.UUIDField(allow_null=True)  # type: ignore[assignment]
     depth = serializers.IntegerField()

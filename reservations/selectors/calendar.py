@@ -35,18 +35,19 @@ _MOMENT = """to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
 _BOARD = rf"""
 WITH matching AS (
     SELECT r.id, r.name, r.kind, r.model, r.parent_id, r.health, r.quarantined_at, r.in_service,
-           s.slug AS site, s.name AS site_name, s.time_zone, place.depth, place.path
+           s.slug AS site, s.name AS site_name, s.time_zone, place.depth, place.path, place.root_kind
     FROM resources_resource r JOIN resources_site s ON s.id = r.site_id
     CROSS JOIN LATERAL (
-        SELECT count(*) - 1 AS depth, array_agg({_NATURAL.format("w.name")} ORDER BY c.depth DESC) AS path
+        SELECT count(*) - 1 AS depth, array_agg({_NATURAL.format("w.name")} ORDER BY c.depth DESC) AS path,
+               (array_agg(w.kind ORDER BY c.depth DESC))[1] AS root_kind
         FROM resources_cover c JOIN resources_resource w ON w.id = c.whole_id WHERE c.part_id = r.id
     ) place
     WHERE (%(site)s = '' OR s.slug = %(site)s) AND (%(kind)s = '' OR r.kind = %(kind)s)
       AND (%(search)s = '' OR strpos(lower(r.name), %(search)s) > 0 OR strpos(lower(r.model), %(search)s) > 0
            OR strpos(lower(s.name), %(search)s) > 0)
 ), page AS (
-    SELECT *, row_number() OVER (ORDER BY site_name, site, path, id) AS place
-    FROM matching ORDER BY site_name, site, path, id OFFSET %(offset)s LIMIT %(limit)s
+    SELECT *, row_number() OVER (ORDER BY site_name, site, root_kind, path, id) AS place
+    FROM matching ORDER BY site_name, site, root_kind, path, id OFFSET %(offset)s LIMIT %(limit)s
 ), operated AS (
     SELECT site_id FROM resources_operatorship WHERE user_id = %(user)s
 ), joined AS (
@@ -83,7 +84,7 @@ WITH matching AS (
 SELECT (SELECT count(*) FROM matching),
 (SELECT coalesce(json_agg(json_build_object(
     'id', id, 'name', name, 'site', site, 'site_name', site_name, 'site_time_zone', time_zone,
-    'kind', kind, 'model', model, 'parent', parent_id, 'depth', depth, 'health', health,
+    'kind', kind, 'root_kind', root_kind, 'model', model, 'parent', parent_id, 'depth', depth, 'health', health,
     'quarantined', quarantined_at IS NOT NULL, 'in_service', in_service
  ) ORDER BY place), '[]') FROM page)::text,
 (SELECT coalesce(json_agg(json_build_object(

@@ -65,6 +65,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "shary_portal.quickstart.sign_in.demonstration_accounts",
             ],
         },
     },
@@ -94,6 +95,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "account_login"
+# The sign-in page shows these with their passwords: only ever set by settings.development.
+SHARY_DEMONSTRATION_ACCOUNTS: list[dict[str, str]] = []
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_ADAPTER = "accounts.sso.AccountPolicy"
 ACCOUNT_LOGIN_METHODS = {"username", "email"}

@@ -11,6 +11,7 @@ _NOTED = Path(os.environ.get("SHARY_STATE_DIR", _HERE / "var")) / "portal.env"
 if _NOTED.exists():
     environ.Env.read_env(_NOTED)  # the environment goes first
 
+from shary_portal.quickstart import federation  # noqa: E402
 from shary_portal.settings.base import *  # noqa: E402, F403
 from shary_portal.settings.base import STATE_DIR, database_from, env  # noqa: E402
 
@@ -25,6 +26,12 @@ DATABASES = {
 EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
 EMAIL_FILE_PATH = STATE_DIR / "mail"
 WHITENOISE_USE_FINDERS = True
+_PASSWORD = env("SHARY_DEMONSTRATION_PASSWORD", default="")
+SHARY_DEMONSTRATION_ACCOUNTS = [
+    {"email": person.email, "password": _PASSWORD, "role": person.says}
+    for person in federation.PEOPLE
+    if _PASSWORD
+]
 STATIC_ROOT = None  # files are served from where they lie
 
 LOGGING = {

@@ -54,14 +54,11 @@ function drawEndpoint(endpoint) {
 
 function drawAccess(lease, zone, now) {
   if (lease.access) {
-    const opens = Date.parse(lease.access.opens_at ?? lease.starts_at);
     return el("div", { class: "access" }, el("h3", {}, "Access"),
-      opens > now && el("p", { class: "note" }, `Opens at ${clock(zone, opens)} ${zoneWords(zone)} on ${dayWords(zone, opens)}; nobody gets in before.`),
       el("p", {}, lease.access.instructions), lease.access.endpoints.map(drawEndpoint));
   }
-  const opens = lease.starts_at;
   if (["REQUESTED", "SCHEDULED", "PROVISIONING"].includes(lease.status)) {
-    const ms = Date.parse(opens);
+    const ms = Date.parse(lease.starts_at);
     return el("p", { class: "access-later" }, ms > now ? `Access opens at ${clock(zone, ms)} ${zoneWords(zone)} on ${dayWords(zone, ms)}. It appears here.` : "Access opens as soon as the device is ready. It appears here.");
   }
   return "";

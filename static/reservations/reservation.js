@@ -6,6 +6,7 @@ import { clock, clockWithSeconds, countdownWords, durationWords, fromInput, HOUR
 import { toast } from "../portal/toast.js";
 import { onZone, viewerZone } from "../portal/zone.js";
 import { drawRefusal } from "./board/refusal.js";
+import { drawKeyless, isReachedBySsh, watchKeys } from "./keyless.js";
 import { drawLease } from "./lease.js";
 import { PHASE_PATTERN, PHASE_WORDS } from "./states.js";
 
@@ -65,6 +66,7 @@ class ReservationPage {
     document.addEventListener("visibilitychange", () => { if (!document.hidden) this.load(); });
     setInterval(() => this.tick(), 1000);
     onZone(() => this.draw());
+    watchKeys(this.config, () => this.draw());
   }
 
   tick() {
@@ -95,9 +97,18 @@ class ReservationPage {
         el("span", { class: "countdown end", data: { part: "countdown" } })),
       el("p", { class: "summary" }, el("span", { title: `${utcWords(from)} – ${utcWords(to)}` }, windowWords(zone, from, to)), el("span", { class: "quiet" }, ` ${zoneWords(zone)} · ${durationWords(to - from)} · ${project} · ${reservation.holder}`)));
     const actions = this.drawActions();
-    this.part("body").replaceChildren(actions, ...reservation.leases.map((lease) => drawLease(lease, { zone, now: this.now(), act: (verb, body) => this.actOnLease(lease, verb, body) })));
+    this.part("body").replaceChildren(this.drawKeyless(), actions, ...reservation.leases.map((lease) => drawLease(lease, { zone, now: this.now(), act: (verb, body) => this.actOnLease(lease, verb, body) })));
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
     this.tick();
+  }
+
+  /** Keys of the holder are put on the devices, nobody else's. */
+  drawKeyless() {
+    const { leases, holder } = this.reservation;
+    const missing = this.config.has_ssh_key === false && this.config.user?.username === holder;
+    const ahead = leases.some((lease) => ["REQUESTED", "SCHEDULED", "PROVISIONING", "ACTIVE"].includes(lease.status)
+      && (isReachedBySsh(lease.kind) || lease.access?.endpoints.some((endpoint) => endpoint.protocol === "ssh")));
+    return missing && ahead ? drawKeyless() : "";
   }
 
   drawActions() {

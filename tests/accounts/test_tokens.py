@@ -7,7 +7,7 @@ import pytest
 
 from accounts.models import PersonalToken
 from tests.callers import codes, script_of, stranger
-from tests.factories import bearer, make_project, make_site, make_user
+from tests.factories import bearer, make_project, make_site, make_ssh_key, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -92,4 +92,7 @@ def test_me_says_who_one_is_and_what_one_may_book_for() -> None:
         ],
         "operates": ["roma"],
         "is_staff": False,
+        "has_ssh_key": False,
     }
+    make_ssh_key(user)
+    assert script_of(user).get("/api/v1/me/").json()["has_ssh_key"] is True

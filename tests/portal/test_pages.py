@@ -94,6 +94,11 @@ def test_a_reservation_has_a_page_for_those_who_may_see_it() -> None:
     url = f"/reservations/{lease.reservation_id}/"
     config = config_in(client_of(lease.reservation.holder).get(url), "reservation-config")
     assert config["id"] == str(lease.reservation_id)
+    assert config["projects"] == [
+        {"slug": lease.reservation.project.slug, "name": lease.reservation.project.name}
+    ]
+    assert config["has_ssh_key"] is False
+    assert datetime.fromisoformat(config["now"]) <= datetime.now(UTC)
     assert client_of(make_user()).get(url).status_code == 404
     assert client_of(make_user()).get(f"/reservations/{uuid4()}/").status_code == 404
 

@@ -4,6 +4,7 @@ import { newKey } from "../../portal/api.js";
 import { count, el, icon } from "../../portal/dom.js";
 import { durationWords, fromInput, HOUR, iso, MINUTE, toInput, windowWords, zoneWords } from "../../portal/time.js";
 import { toast } from "../../portal/toast.js";
+import { drawKeyless, isReachedBySsh, watchKeys } from "../keyless.js";
 import { healthOf, kindWords } from "../states.js";
 import { act, checkBooking, createReservation, fetchAdapters, fetchResource, findSlots } from "./api.js";
 import { drawAlternatives, drawRefusal, reasonWords } from "./refusal.js";
@@ -19,6 +20,7 @@ export class Booking {
     this.wishes = [];
     this.settings = new Map();
     this.purpose = "";
+    watchKeys(board.config, () => { if (this.open) this.drawParts(); });
   }
 
   /** Open the form, or take the new selection into the open one. */
@@ -51,7 +53,7 @@ export class Booking {
   // Drawing
 
   draw({ focus = false } = {}) {
-    this.parts = Object.fromEntries(["devices", "window", "settings", "answer", "submit"].map((name) => [name, el("div", { class: `part-${name}` })]));
+    this.parts = Object.fromEntries(["devices", "window", "settings", "keyless", "answer", "submit"].map((name) => [name, el("div", { class: `part-${name}` })]));
     const { projects = [] } = this.board.config;
     this.project = el("select", { id: "booking-project", onchange: () => this.changed() }, projects.map((project) => el("option", { value: project.slug }, project.name)));
     const purpose = el("input", { id: "booking-purpose", type: "text", maxlength: "200", autocomplete: "off", value: this.purpose, placeholder: "What it is for, in a few words", oninput: (event) => { this.purpose = event.target.value; } });
@@ -61,7 +63,7 @@ export class Booking {
         ? el("div", { class: "field" }, el("label", { for: "booking-project" }, "Project"), this.project)
         : el("p", { class: "note warn" }, "You are in no project yet. The lead of one can add you; then you can book."),
       el("div", { class: "field" }, el("label", { for: "booking-purpose" }, "Purpose"), purpose),
-      this.parts.settings, this.parts.answer, this.parts.submit);
+      this.parts.settings, this.parts.keyless, this.parts.answer, this.parts.submit);
     this.drawParts();
     this.board.panel.show({ title: "New booking", body: form, owner: this, focus, redraw: () => this.drawParts() });
   }
@@ -73,6 +75,8 @@ export class Booking {
     this.drawSettings();
     this.drawAnswer();
     this.drawSubmit();
+    const kinds = [...this.rows.map((id) => this.board.rowOf(id)?.kind ?? ""), ...this.wishes.map((wish) => wish.kind)];
+    this.parts.keyless.replaceChildren(this.board.config.has_ssh_key === false && kinds.some(isReachedBySsh) ? drawKeyless() : "");
   }
 
   drawDevices() {

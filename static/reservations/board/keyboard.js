@@ -137,7 +137,7 @@ export class Keyboard {
   words(line) {
     const { board } = this;
     if (line.type === "site") return `${line.row.site_name}, ${line.open ? "open" : "closed"}`;
-    if (line.type === "kind") return `${kindWords(line.row.kind)} of ${line.row.site_name}, ${line.open ? "open" : "closed"}`;
+    if (line.type === "kind") return `${kindWords(line.row.root_kind)} of ${line.row.site_name}, ${line.open ? "open" : "closed"}`;
     const entry = this.entryHere();
     const cell = board.scale.cellMinutes * MINUTE;
     const health = healthOf(line.row);

@@ -8,10 +8,9 @@ import { drawEntry, drawFrame } from "./entries.js";
 const HEIGHT = { site: 32, kind: 24, device: 32, more: 32 };
 const OVERSCAN = 8;
 
-/** Return the lines of the board in order, with their place: sites, kinds, and devices whose parents are open. */
+/** Return the lines of the board with their place: sites, kinds, and devices whose parents are open. The rows come in this order. */
 export function lineUp(rows, { closed, keep }) {
   const lines = [];
-  rows = grouped(rows);
   let top = 0;
   let site = null;
   let kind = null;
@@ -32,8 +31,8 @@ export function lineUp(rows, { closed, keep }) {
     // A filter may show parts without their whole; then they stand for themselves.
     const depth = depths.has(row.parent) ? depths.get(row.parent) + 1 : 0;
     depths.set(row.id, depth);
-    if (depth === 0 && row.kind !== kind) {
-      kind = row.kind;
+    if (row.root_kind !== kind) {
+      kind = row.root_kind;
       kindLine = { type: "kind", key: `kind:${site}/${kind}`, toggle: `${site}/${kind}`, row, open: !closed.has(`${site}/${kind}`), count: 0 };
       if (siteLine.open) add(kindLine);
     }
@@ -43,21 +42,6 @@ export function lineUp(rows, { closed, keep }) {
     add({ type: "device", key: row.id, row, depth, toggle: parents.has(row.id) ? row.id : null, open: !closed.has(row.id) });
   }
   return { lines, height: top };
-}
-
-/** Return the rows of each site by the kind of their whole device, in the order in which kinds first come. */
-function grouped(rows) {
-  const sites = new Map();
-  const kindOf = new Map();
-  for (const row of rows) {
-    const kind = kindOf.get(row.parent) ?? row.kind;
-    kindOf.set(row.id, kind);
-    if (!sites.has(row.site)) sites.set(row.site, new Map());
-    const kinds = sites.get(row.site);
-    if (!kinds.has(kind)) kinds.set(kind, []);
-    kinds.get(kind).push(row);
-  }
-  return [...sites.values()].flatMap((kinds) => [...kinds.values()].flat());
 }
 
 export class Rows {
@@ -119,7 +103,7 @@ export class Rows {
 
   groupHead(line, scale) {
     const { row } = line;
-    const label = line.type === "site" ? row.site_name : kindWords(row.kind);
+    const label = line.type === "site" ? row.site_name : kindWords(row.root_kind);
     const head = el("div", { class: "head", role: "rowheader", aria: { colindex: 1 } },
       this.toggle(line, label), el("span", { class: "name" }, label), el("span", { class: "count" }, String(line.count)));
     if (line.type !== "site") return head;

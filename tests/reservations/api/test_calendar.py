@@ -54,6 +54,23 @@ def test_rows_come_by_site_with_parts_under_their_whole_and_numbers_in_order(scr
     assert found["entries"] == []
 
 
+def test_rows_of_a_site_come_by_the_kind_of_the_whole_device(script: Any) -> None:
+    site, twin = make_site("alpha", name="Same"), make_site("beta", name="Same")
+    switch = {"kind": "p4_switch", "adapter": "p4_switch", "attributes": {}}
+    a_switch = make_resource(site, name="A first by name", **switch)
+    host = make_resource(site, name="Host", kind="gpu_host")
+    card = make_resource(parent=host, name="Card", kind="gpu")
+    b_switch = make_resource(site, name="B second by name", **switch)
+    lone = make_resource(site, name="Z last by name", kind="gpu")
+    other = make_resource(twin, name="Card")
+    found = section(script)["rows"]
+    wanted = [lone, host, card, a_switch, b_switch, other]
+    assert [row["id"] for row in found] == [str(each.pk) for each in wanted]
+    assert [row["root_kind"] for row in found] == ["gpu", "gpu_host", "gpu_host", *["p4_switch"] * 2, "gpu"]
+    pages = [section(script, offset=at, limit=2)["rows"] for at in (0, 2, 4)]
+    assert [row for page in pages for row in page] == found
+
+
 def test_rows_can_be_filtered_searched_and_paged(script: Any) -> None:
     site = make_site("gamma")
     card = make_resource(site, name="L40S 1")
@@ -63,14 +80,14 @@ def test_rows_can_be_filtered_searched_and_paged(script: Any) -> None:
     def names(**query: Any) -> list[str]:
         return [row["name"] for row in section(script, **query)["rows"]]
 
-    assert names(site="gamma") == ["100%_free", "L40S 1"]
+    assert names(site="gamma") == ["L40S 1", "100%_free"]
     assert names(kind="smart_nic") == [nic.name]
     assert names(search="l40s") == [card.name]
     assert names(search="%_") == [nic.name]
     assert names(search="a2") == ["A2 1"]
     assert names(search="' OR true --") == []
     page = section(script, offset=1, limit=1)
-    assert (page["total"], [row["name"] for row in page["rows"]]) == (3, ["100%_free"])
+    assert (page["total"], [row["name"] for row in page["rows"]]) == (3, ["L40S 1"])
 
 
 def test_an_entry_has_its_window_its_margins_and_its_state(script: Any) -> None:
