@@ -105,6 +105,10 @@ class PersonAdmin(ForManagers, UserAdmin, ModelAdmin):  # type: ignore[type-arg,
     filter_horizontal = ()
     inlines = (EmailInline, MembershipInline, SshKeyInline, TokenInline)
 
+    def get_inlines(self, request: HttpRequest, obj: User | None) -> tuple[Any, ...]:
+        """Begin with the account alone; the rest comes when it is there."""
+        return self.inlines if obj is not None else ()
+
 
 @admin.register(Organisation)
 class OrganisationAdmin(ForManagers, ModelAdmin):  # type: ignore[misc]

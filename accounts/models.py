@@ -50,7 +50,7 @@ class User(AbstractUser):
     @cached_property
     def may_enter_desk(self) -> bool:
         """Whether the admin has anything for them: they run the federation, or a site."""
-        return self.is_superuser or self.operatorships.exists()  # type: ignore[attr-defined]
+        return self.is_superuser or self.operatorships.exists()
 
 
 class Project(Limits):

@@ -33,7 +33,9 @@ def operated_site_ids(request: HttpRequest) -> frozenset[int]:
 def may_enter_desk(request: HttpRequest) -> bool:
     """Whether the person has anything to do in the admin: they run the federation, or a site."""
     user = request.user
-    return bool(user.is_active and (user.is_superuser or (user.is_authenticated and operated_site_ids(request))))
+    return bool(
+        user.is_active and (user.is_superuser or (user.is_authenticated and operated_site_ids(request)))
+    )
 
 
 def operated_sites(request: HttpRequest) -> QuerySet[Site]:
@@ -58,7 +60,7 @@ class OperatedAdmin(ModelAdmin):  # type: ignore[misc]
         if cast(User, request.user).is_superuser:
             return found
         # By a subquery: a row that belongs to two of the person's sites must not appear twice.
-        theirs = self.model._default_manager.filter(**{f"{self.to_site}__in": operated_site_ids(request)})
+        theirs = self.model.objects.filter(**{f"{self.to_site}__in": operated_site_ids(request)})
         return found.filter(pk__in=theirs.order_by().values("pk"))
 
     def has_module_permission(self, request: HttpRequest) -> bool:
@@ -118,6 +120,7 @@ class ReadOnlyInline(TabularInline):  # type: ignore[misc]
     extra = 0
     can_delete = False
     show_change_link = False
+    hide_title = True
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Seen with what it belongs to."""

@@ -1,24 +1,42 @@
 """What is kept of each lease and never changed: its moves, and the proofs that its device was clean."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from reservations.models import LeaseEvent, OutgoingOrder, Proof
+from reservations.models import Lease, LeaseEvent, OutgoingOrder, Proof
+from reservations.states import Status
 from resources.operated import OperatedAdmin, ReadOnlyInline, SiteFilter
 
-STATUS = {
-    "REQUESTED": "warning",
-    "SCHEDULED": "info",
-    "PROVISIONING": "info",
-    "ACTIVE": "success",
-    "RELEASING": "info",
-    "RELEASE_FAILED": "danger",
+WORDS = {
+    Status.REQUESTED: "asked",
+    Status.SCHEDULED: "scheduled",
+    Status.PROVISIONING: "preparing",
+    Status.ACTIVE: "active",
+    Status.RELEASING: "cleaning",
+    Status.RELEASE_FAILED: "not clean",
+    Status.RELEASED: "clean",
+    Status.REJECTED: "rejected",
+    Status.CANCELLED: "cancelled",
 }
+COLOUR_OF_WORD = {"asked": "warning", "active": "success", "not clean": "danger"} | dict.fromkeys(
+    ("scheduled", "preparing", "cleaning"), "info"
+)
 CLEAN = {"clean": "success", "not clean": "danger"}
+
+
+class StatusColumn:
+    """How the status of a lease is shown."""
+
+    @display(description="Status", ordering="status", label=COLOUR_OF_WORD)
+    def shown_status(self, lease: Lease) -> str:
+        """Say where the lease is in its life."""
+        return WORDS[Status(lease.status)]
 
 
 class ProofTable:
@@ -33,19 +51,42 @@ class ProofTable:
     def shown_checks(self, proof: Proof) -> SafeString:
         """List what was looked at: what was expected and what was found."""
         rows: list[tuple[Any, ...]] = [
-            ("passed" if check.get("passed") else "failed", check.get("name"), check.get("expected"), check.get("found"))
+            (
+                "passed" if check.get("passed") else "failed",
+                check.get("name"),
+                check.get("expected"),
+                check.get("found"),
+            )
             for check in proof.checks
         ]
         cells = format_html_join("", "<li>{}: {}, expected {}, found {}</li>", rows)
         return format_html('<ul class="checks">{}</ul>', cells)
 
 
-class EventInline(ReadOnlyInline):
+class MoveTable:
+    """How a move is shown."""
+
+    @display(description="By", ordering="actor__username")
+    def who(self, event: LeaseEvent) -> str:
+        """Name who moved the lease, without a link that only a manager could follow."""
+        return str(event.actor) if event.actor else "SHARY"
+
+    @display(description="To", ordering="to", label=COLOUR_OF_WORD)
+    def moved_to(self, event: LeaseEvent) -> str:
+        """Say where the lease went."""
+        return WORDS[Status(event.to)]
+
+
+class EventInline(MoveTable, ReadOnlyInline):
     """The history of a lease."""
 
     model = LeaseEvent
     verbose_name_plural = "history"
-    fields = readonly_fields = ("at", "source", "to", "actor", "reason")
+    fields = readonly_fields = ("at", "source", "to", "who", "reason")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[LeaseEvent]:
+        """Return the moves with who made them."""
+        return cast("QuerySet[LeaseEvent]", super().get_queryset(request).select_related("actor"))
 
 
 class ProofInline(ProofTable, ReadOnlyInline):
@@ -64,21 +105,18 @@ class OrderInline(ReadOnlyInline):
 
 
 @admin.register(LeaseEvent)
-class LeaseEventAdmin(OperatedAdmin):
+class LeaseEventAdmin(MoveTable, OperatedAdmin):
     """All moves of all leases: who did what, when and why."""
 
     to_site = "lease__resource__site"
-    list_display: ClassVar = ["at", "lease", "source", "moved_to", "actor", "reason"]
+    list_display: ClassVar = ["at", "lease", "source", "moved_to", "who", "reason"]
     list_display_links: ClassVar = ["at"]
     list_filter: ClassVar = [SiteFilter, "to"]
     list_select_related: ClassVar = ["lease__resource__site", "actor"]
     search_fields: ClassVar = ["lease__resource__name", "actor__username", "reason"]
     ordering: ClassVar = ["-id"]
-
-    @display(description="To", ordering="to", label=STATUS)
-    def moved_to(self, event: LeaseEvent) -> str:
-        """Say where the lease went."""
-        return event.to
+    fields: ClassVar = ["at", "lease", "source", "to", "who", "reason"]
+    readonly_fields: ClassVar = fields
 
 
 @admin.register(Proof)
@@ -90,5 +128,14 @@ class ProofAdmin(ProofTable, OperatedAdmin):
     list_filter: ClassVar = [SiteFilter, "is_clean"]
     list_select_related: ClassVar = ["resource__site"]
     search_fields: ClassVar = ["resource__name", "verifier", "digest"]
-    fields: ClassVar = ["resource", "lease", "verified_at", "result", "verifier", "shown_checks", "digest", "epoch"]
+    fields: ClassVar = [
+        "resource",
+        "lease",
+        "verified_at",
+        "result",
+        "verifier",
+        "shown_checks",
+        "digest",
+        "epoch",
+    ]
     readonly_fields: ClassVar = fields

@@ -1,6 +1,6 @@
 """Leases: what operators approve, reject, have cleaned again, vouch for, and end."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -11,11 +11,12 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from accounts.models import User
-from reservations.admin.evidence import STATUS, EventInline, OrderInline, ProofInline
+from reservations.admin.evidence import EventInline, OrderInline, ProofInline, StatusColumn
 from reservations.admin.verbs import Verb, VerbsAdmin
 from reservations.models import Lease
 from reservations.services import approval, changes, cleaning
 from reservations.states import Status
+from reservations.words import say_length
 from resources.admin.resources import page_of
 from resources.operated import SiteFilter
 
@@ -97,7 +98,7 @@ LEASE_VERBS = (
 
 
 @admin.register(Lease)
-class LeaseAdmin(VerbsAdmin):
+class LeaseAdmin(StatusColumn, VerbsAdmin):
     """The hold of one resource for a window. Everything is read-only: status moves by verbs alone."""
 
     to_site = "resource__site"
@@ -119,9 +120,9 @@ class LeaseAdmin(VerbsAdmin):
     fieldsets = (
         (
             None,
-            {"fields": ("device", "shown_status", "trouble", "reservation", "holder", "project", "purpose")},
+            {"fields": ("device", "status_in_words", "trouble", "reservation", "holder", "project", "purpose")},
         ),
-        ("Window", {"fields": ("starts_at", "ends_at", "preparation_s", "cleanup_s")}),
+        ("Window", {"fields": ("starts_at", "ends_at", "kept_free")}),
         ("What was asked", {"fields": ("parameters", "files", "wish")}),
         (
             "Underneath",
@@ -139,10 +140,16 @@ class LeaseAdmin(VerbsAdmin):
         """Return the leases without what opens their devices: that is for their holders alone."""
         return super().get_queryset(request).defer("access")
 
-    @display(description="Status", ordering="status", label=STATUS)
-    def shown_status(self, lease: Lease) -> tuple[str, str]:
-        """Say where the lease is in its life."""
-        return lease.status, lease.get_status_display()
+    @display(description="Status")
+    def status_in_words(self, lease: Lease) -> str:
+        """Say where the lease is in its life, in a sentence's words."""
+        return lease.get_status_display()
+
+    @display(description="Kept free besides")
+    def kept_free(self, lease: Lease) -> str:
+        """Say how long the device is kept free around the window."""
+        before, after = (say_length(timedelta(seconds=s)) for s in (lease.preparation_s, lease.cleanup_s))
+        return f"{before} before, to prepare it; {after} after, to clean it"
 
     @display(description="Device")
     def device(self, lease: Lease) -> SafeString:

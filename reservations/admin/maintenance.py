@@ -25,11 +25,11 @@ class MaintenanceForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = MaintenanceWindow
-        exclude = ()
+        fields: ClassVar = ["resource", "starts_at", "ends_at", "reason"]
 
     def clean(self) -> dict[str, Any]:
         """Plan the window, or say what is in the way."""
-        found = cast("dict[str, Any]", super().clean() or self.cleaned_data)
+        found = super().clean() or self.cleaned_data
         if self.errors:
             return found
         try:

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from accounts.models import User
-from reservations.admin.evidence import STATUS
+from reservations.admin.evidence import StatusColumn
 from reservations.admin.verbs import Verb, VerbsAdmin
 from reservations.models import Lease, Reservation
 from reservations.phase import phase_of
@@ -36,7 +36,7 @@ CANCEL = Verb(
 )
 
 
-class LeaseInline(ReadOnlyInline):
+class LeaseInline(StatusColumn, ReadOnlyInline):
     """The leases of a reservation at the person's own sites."""
 
     model = Lease
@@ -54,11 +54,6 @@ class LeaseInline(ReadOnlyInline):
         page = reverse("admin:reservations_lease_change", args=[lease.pk])
         return format_html('<a class="link" href="{}">{}</a>', page, lease.resource)
 
-    @display(description="Status", label=STATUS)
-    def shown_status(self, lease: Lease) -> tuple[str, str]:
-        """Say where the lease is in its life."""
-        return lease.status, lease.get_status_display()
-
 
 @admin.register(Reservation)
 class ReservationAdmin(VerbsAdmin):
@@ -71,7 +66,7 @@ class ReservationAdmin(VerbsAdmin):
     list_select_related: ClassVar = ["holder", "project"]
     search_fields: ClassVar = ["purpose", "holder__username", "project__name"]
     ordering: ClassVar = ["-starts_at", "pk"]
-    fields: ClassVar = ["purpose", "phase", "holder", "project", "starts_at", "ends_at", "created_at"]
+    fields: ClassVar = ["purpose", "phase", "who", "charged_to", "starts_at", "ends_at", "created_at"]
     readonly_fields: ClassVar = fields
     inlines: ClassVar = [LeaseInline]
 
@@ -83,3 +78,13 @@ class ReservationAdmin(VerbsAdmin):
     def phase(self, reservation: Reservation) -> str:
         """Say where the reservation is, in a word."""
         return phase_of([lease.status for lease in reservation.leases.all()]).value
+
+    @display(description="Holder")
+    def who(self, reservation: Reservation) -> str:
+        """Name who uses it, without a link that only a manager could follow."""
+        return f"{reservation.holder} ({reservation.holder.email})"
+
+    @display(description="Project")
+    def charged_to(self, reservation: Reservation) -> str:
+        """Name what it is charged to."""
+        return reservation.project.name

@@ -80,7 +80,9 @@ class VerbsAdmin(OperatedAdmin):
     ) -> HttpResponse:
         """Show the row with the buttons that help in its state."""
         row = self.get_object(request, object_id)
-        buttons = [(verb, self.address_of(verb, row.pk)) for verb in self.verbs if verb.fits(row)] if row else []
+        buttons = (
+            [(verb, self.address_of(verb, row.pk)) for verb in self.verbs if verb.fits(row)] if row else []
+        )
         context = {"verb_buttons": buttons} | (extra_context or {})
         return cast(HttpResponse, super().change_view(request, object_id, form_url, context))
 

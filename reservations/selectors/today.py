@@ -33,6 +33,16 @@ class Today:
     unhealthy: list[Resource] = field(default_factory=list)
     silent: list[Site] = field(default_factory=list)
 
+    @property
+    def in_quarantine(self) -> int:
+        """How many devices wait to be proven clean."""
+        return len(self.stuck) + len(self.quarantined)
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing waits for the operator."""
+        return not (self.waiting or self.stuck or self.quarantined or self.unhealthy or self.silent)
+
 
 def today_for(user: User, *, now: datetime) -> Today:
     """Return the operator's day, in three questions to the database."""

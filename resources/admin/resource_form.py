@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django import forms
@@ -30,7 +30,9 @@ def json_field(label: str, help_text: str) -> forms.JSONField:
         encoder=ReadableJson,
         help_text=help_text,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 10, "spellcheck": "false", "class": "json"}),
-        error_messages={"invalid": "This is not JSON. Names and words stand in double quotes: {“name”: “value”}."},
+        error_messages={
+            "invalid": "This is not JSON. Names and words stand in double quotes: {“name”: “value”}."
+        },
     )
 
 
@@ -62,7 +64,19 @@ class ResourceForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Resource
-        exclude = ()
+        fields: ClassVar = [
+            "name",
+            "site",
+            "parent",
+            "in_service",
+            "adapter",
+            "kind",
+            "attributes",
+            "settings",
+            "preparation_s",
+            "cleanup_s",
+        ]
+        labels: ClassVar = {"preparation_s": "Preparation (seconds)", "cleanup_s": "Clean-up (seconds)"}
 
     def clean_attributes(self) -> dict[str, Any]:
         """Take an empty field for an empty object."""
@@ -74,8 +88,8 @@ class ResourceForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean(self) -> dict[str, Any]:
         """Check what belongs together."""
-        found = cast("dict[str, Any]", super().clean() or self.cleaned_data)
-        parent = found["parent"] if "parent" in found else self.instance.parent
+        found = super().clean() or self.cleaned_data
+        parent = found.get("parent", self.instance.parent)
         site = found.get("site") or (self.instance.site if self.instance.site_id else None)
         if parent is not None and site is not None and parent.site_id != site.pk:
             self.add_error("site", f"A part is at the site of its whole: choose “{parent.site}”.")
@@ -89,7 +103,7 @@ class ResourceForm(forms.ModelForm):  # type: ignore[type-arg]
         if "settings" in found:
             merged = {**settings_of_wholes(parent), **found["settings"]}
             self._say("settings", adapter.check_settings(merged))
-            if not self.errors and not self.instance._state.adding:
+            if not self.errors:
                 self._check_parts(found["settings"])
         return found
 
@@ -124,7 +138,10 @@ def settings_of_wholes(parent: Resource | None) -> dict[str, Any]:
 
 def settings_of_parts(whole_id: UUID, own: Settings) -> Iterable[tuple[Resource, dict[str, Any]]]:
     """Return each part with the settings that its site would get if the whole had these."""
-    parts = {cover.part_id: cover.part for cover in Cover.objects.filter(whole=whole_id, depth__gt=0).select_related("part")}
+    parts = {
+        cover.part_id: cover.part
+        for cover in Cover.objects.filter(whole=whole_id, depth__gt=0).select_related("part")
+    }
     layers = (
         Cover.objects.filter(part__in=parts)
         .order_by("part", "-depth")

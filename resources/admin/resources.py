@@ -68,9 +68,16 @@ class ResourceAdmin(OperatedAdmin):
     actions_detail: ClassVar = ["add_part"]
     fieldsets = (
         (None, {"fields": ("name", "site", "parent", "in_service")}),
-        ("State", {"fields": ("shown_health", "health_detail", "observed_at", "quarantined", "quarantine_reason")}),
-        ("How it is driven", {"fields": ("adapter", "kind", "attributes", "settings", "what_can_stand_there")}),
+        (
+            "State",
+            {"fields": ("shown_health", "health_detail", "observed_at", "quarantined", "quarantine_reason")},
+        ),
+        ("How it is driven", {"fields": ("adapter", "kind", "attributes", "settings")}),
         ("Time around each lease", {"fields": ("preparation_s", "cleanup_s")}),
+        (
+            "What can stand in attributes and settings",
+            {"fields": ("what_can_stand_there",), "classes": ("collapse",)},
+        ),
     )
     state: ClassVar = (
         "shown_health",
@@ -89,8 +96,7 @@ class ResourceAdmin(OperatedAdmin):
         """Leave out of the form for a new device what only one that is there has."""
         if obj is not None:
             return self.fieldsets
-        driven = ("How it is driven", {"fields": ("adapter", "kind", "attributes", "settings")})
-        return (self.fieldsets[0], driven, self.fieldsets[3])
+        return (self.fieldsets[0], *self.fieldsets[2:4])
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """Begin a part where its whole is."""
@@ -129,7 +135,7 @@ class ResourceAdmin(OperatedAdmin):
         """Say whether the device waits to be proven clean."""
         return "quarantined" if resource.quarantined_at else "no"
 
-    @display(description="What can stand there")
+    @display(description="Fields")
     def what_can_stand_there(self, resource: Resource) -> SafeString | str:
         """List the fields of attributes and settings, as the adapter describes them."""
         adapter = CATALOGUE.get(resource.adapter)

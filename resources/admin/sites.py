@@ -9,11 +9,12 @@ from django.contrib import admin
 from django.db.models import Count, Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
-from accounts.admin import ForManagers
-from accounts.models import User
+from accounts.admin import ForManagers, is_manager
 from adapters.contract.wire import private_key, public_key, public_text
 from resources.models import Operatorship, Site
 from resources.operated import READ, WRITE, OperatedAdmin
@@ -26,7 +27,25 @@ class SiteForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Site
-        exclude = ()
+        fields: ClassVar = [
+            "name",
+            "slug",
+            "organisation",
+            "contact_email",
+            "public_key",
+            "time_zone",
+            "latitude",
+            "longitude",
+            "approval",
+            "start_grace",
+            "longest_lease",
+            "look_ahead",
+            "most_open_reservations",
+            "most_hours",
+        ]
+        help_texts: ClassVar = {
+            "slug": "Its queue is called after it, and so are its orders: it never changes."
+        }
 
     def clean_public_key(self) -> str:
         """Refuse what is no public key."""
@@ -47,11 +66,23 @@ class OperatorshipInline(ForManagers, TabularInline):  # type: ignore[misc]
 
     model = Operatorship
     autocomplete_fields = ("user",)
+    readonly_fields = ("colleague",)
+    verbose_name_plural = "operators"
+    hide_title = True
     extra = 0
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Operators see their colleagues; only managers change who they are."""
         return True
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+        """Name colleagues without a link that only a manager could follow."""
+        return ("user",) if is_manager(request) else ("colleague",)
+
+    @display(description="Operator")
+    def colleague(self, operatorship: Operatorship) -> str:
+        """Name the person."""
+        return f"{operatorship.user} ({operatorship.user.email})"
 
 
 @admin.register(Site)
@@ -87,21 +118,24 @@ class SiteAdmin(OperatedAdmin):
         ),
     )
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Site]:
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the sites with how many devices each has."""
-        return super().get_queryset(request).annotate(devices=Count("resources"))
+        return super().get_queryset(request).select_related("organisation").annotate(devices=Count("resources"))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Site | None = None) -> tuple[str, ...]:
         """Keep what must not change: the slug names the site's queue, its orders and its journal."""
         always = ("heard", "last_heard_at", "queue", "hub_public_key")
         if obj is None:
             return always
-        return (*always, "slug") if cast(User, request.user).is_superuser else (*always, "slug", "organisation")
+        return (*always, "slug") if is_manager(request) else (*always, "slug", "owner")
 
     def get_fieldsets(self, request: HttpRequest, obj: Site | None = None) -> Any:
         """Leave out of the form for a new site what only one that is there has."""
-        if obj is not None:
+        if obj is not None and is_manager(request):
             return self.fieldsets
+        if obj is not None:
+            named = (None, {"fields": ("name", "slug", "owner", "contact_email")})
+            return (named, *self.fieldsets[1:])
         link = ("Link to the site", {"fields": ("public_key", "hub_public_key")})
         return (self.fieldsets[0], link, *self.fieldsets[2:])
 
@@ -117,7 +151,14 @@ class SiteAdmin(OperatedAdmin):
         """Say how many devices and parts the site has."""
         return cast(int, cast(Any, site).devices)
 
+    @display(description="Organisation")
+    def owner(self, site: Site) -> str:
+        """Name the institution without a link that only a manager could follow."""
+        return site.organisation.name
+
     @display(description="The hub's public key")
-    def hub_public_key(self, site: Site) -> str:
+    def hub_public_key(self, site: Site) -> SafeString | str:
         """Show what the site's worker must be given, to know the hub's orders."""
-        return public_text(private_key(settings.SHARY_HUB_KEY)) if settings.SHARY_HUB_KEY else "–"
+        if not settings.SHARY_HUB_KEY:
+            return "–"
+        return format_html('<code class="key">{}</code>', public_text(private_key(settings.SHARY_HUB_KEY)))

@@ -61,18 +61,22 @@ class OperatorsDesk(UnfoldAdminSite):  # type: ignore[misc]
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Send people to the portal's own sign-in: there is one door, with one set of limits on it."""
         if request.user.is_authenticated:
-            raise PermissionDenied("This is for those who run a site. A federation manager can make you one of them.")
-        return redirect_to_login(request.GET.get("next") or reverse("admin:index"), resolve_url("account_login"))
+            raise PermissionDenied(
+                "This is for those who run a site. A federation manager can make you one of them."
+            )
+        return redirect_to_login(
+            request.GET.get("next") or reverse("admin:index"), resolve_url("account_login")
+        )
 
     def logout(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Sign out, and go where one can sign in again."""
-        return cast(HttpResponse, LogoutView.as_view(next_page=resolve_url("account_login"))(request))
+        return LogoutView.as_view(next_page=resolve_url("account_login"))(request)
 
 
 def zone_for(request: HttpRequest) -> ZoneInfo:
     """Return the zone in which the person reads times; UTC when they chose none."""
     user = request.user
-    return ZoneInfo(zone_of(cast(User, user) if user.is_authenticated else None))
+    return ZoneInfo(zone_of(user if user.is_authenticated else None))
 
 
 def zone_label(request: HttpRequest) -> list[str]:

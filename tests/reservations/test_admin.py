@@ -143,7 +143,11 @@ def test_an_action_says_for_each_lease_what_came_of_it(desk: Client, site: Site)
     assert f"{scheduled}: " in words
     assert "is not waiting for approval" in words
     states = dict(Lease.objects.values_list("pk", "status"))
-    assert [states[lease.pk] for lease in (waiting, scheduled, theirs)] == ["SCHEDULED", "SCHEDULED", "REQUESTED"]
+    assert [states[lease.pk] for lease in (waiting, scheduled, theirs)] == [
+        "SCHEDULED",
+        "SCHEDULED",
+        "REQUESTED",
+    ]
 
 
 @pytest.mark.parametrize(
