@@ -55,7 +55,8 @@ def _start(record: Record, stage: Stage, leases: int, children: int, lead: int, 
     ready: list[int] = []
     for number in range(rounds):
         with Federation(stage, sites=1, workers=2, children=children, devices=leases) as federation:
-            ideal.append(timer(stage, leases))
+            # Short, so a neighbour's burst can fill all of it: the middle one of three.
+            ideal.append(sorted((timer(stage, leases) for _ in range(3)), key=max)[1])
             found, prepared = _round(federation, leases, lead)
             ready.append(prepared)
             late.append(found)
