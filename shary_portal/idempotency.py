@@ -8,6 +8,7 @@ kept or neither; a second request with the key waits for the first, and then get
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, cast
 
@@ -44,7 +45,11 @@ class KeyReused(APIException):
 
 
 class Idempotent:
-    """Mixed into a view: keeps its answers to POST requests that carry a key."""
+    """Mixed into a view: keeps its answers to POST requests that carry a key.
+
+    A view whose refusals undo by themselves what they wrote says so by `is_all_or_nothing`, which saves
+    a savepoint around it.
+    """
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Put the keeper of answers in front of the handler, once it is known who asks."""
@@ -64,14 +69,12 @@ class Idempotent:
             if entered is None:
                 return _kept_answer(user_id, key, digest)
             try:
-                with transaction.atomic():
+                with nullcontext() if getattr(self, "is_all_or_nothing", False) else transaction.atomic():
                     response = handler(request, *args, **kwargs)
             except Exception as error:
                 response = self.handle_exception(error)  # type: ignore[attr-defined]
             text = JSONRenderer().render(response.data).decode()
-            IdempotencyKey.objects.filter(pk=entered).update(
-                status=response.status_code, response=_sealed.get_prep_value(text)
-            )
+            _keep_answer(entered, response.status_code, text)
         return response
 
 
@@ -121,6 +124,14 @@ def _enter(user_id: int, key: str, digest: str) -> int | None:
         )
         row = cursor.fetchone()
     return None if row is None else int(row[0])
+
+
+def _keep_answer(entered: int, status: int, text: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE reservations_idempotencykey SET status = %s, response = to_jsonb(%s::text) WHERE id = %s",
+            [status, _sealed.get_prep_value(text), entered],
+        )
 
 
 def _kept_answer(user_id: int, key: str, digest: str) -> Response:

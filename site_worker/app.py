@@ -21,7 +21,8 @@ log = logging.getLogger("shary.site")
 
 CONFIG = load_config()
 
-app = Celery("site_worker", broker=CONFIG.broker_url, set_as_current=False)
+# Without the fix-ups of Celery, which would set up Django wherever DJANGO_SETTINGS_MODULE is set.
+app = Celery("site_worker", broker=CONFIG.broker_url, set_as_current=False, fixups=[])
 app.conf.update(
     task_default_queue=CONFIG.queue,
     task_ignore_result=True,

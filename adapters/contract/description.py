@@ -1,9 +1,10 @@
 """How an adapter describes itself to the portal, which never loads device code."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -89,12 +90,18 @@ class AdapterDescription:
 
     def schema_of(self, part: str) -> dict[str, Any]:
         """Return the JSON Schema of `settings`, `attributes` or `parameters`."""
-        return TypeAdapter(getattr(self, part)).json_schema()
+        return _validator(getattr(self, part)).json_schema()
+
+
+@cache
+def _validator(shape: Hashable) -> TypeAdapter[Any]:
+    # Made once: to make one costs a thousand times more than to use it.
+    return TypeAdapter(cast(Any, shape))
 
 
 def _problems(shape: type[Any], values: Json) -> tuple[Problem, ...]:
     try:
-        TypeAdapter(shape).validate_python(dict(values))
+        _validator(cast(Hashable, shape)).validate_python(dict(values))
     except ValidationError as error:
         return tuple(
             Problem(field=".".join(str(step) for step in entry["loc"]), message=entry["msg"])

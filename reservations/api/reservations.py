@@ -67,6 +67,9 @@ class ReservationFilter(django_filters.FilterSet):  # type: ignore[misc]
 class ReservationDoor(Door[Reservation]):
     """Reservations: one project, one window, any mix of resources over any sites, all or nothing."""
 
+    # Every verb of a reservation is one service, and each of those is atomic.
+    is_all_or_nothing = True
+
     queryset = Reservation.objects.all()
     serializer_class = ReservationShape
     filterset_class = ReservationFilter

@@ -14,7 +14,7 @@ from reservations.policy import UNHEALTHY_MATTERS_WITHIN
 from reservations.services.asks import Ask, check_asks, check_choices
 from reservations.services.choosing import cannot_book, pool_for
 from reservations.services.engine.doorbell import ring_after_commit
-from reservations.services.gate import record_moves
+from reservations.services.entering import enter, locked_resources, project_of_member
 from reservations.services.limits import limit_refusals
 from reservations.services.races import is_lost_race
 from reservations.services.windows import BookedWindow, checked_window
@@ -86,7 +86,7 @@ def check_booking(request: Request, *, now: datetime) -> list[UUID]:
 
 def project_to_charge(user: User, slug: str) -> Project:
     """Return the project if the user is a member of it."""
-    project = Project.objects.filter(slug=slug, memberships__user=user).first()
+    project = project_of_member(user, slug)
     if project is None:
         raise NotAllowed(f"You are not a member of a project “{slug}”; choose one of yours, or ask its leader.")
     return project
@@ -120,7 +120,7 @@ def _enter(
     )
     picks = [(place, request.asks[place], resources[key]) for place, key in chosen]
     files = check_choices(picks, project)
-    reservation = Reservation.objects.create(
+    reservation = Reservation(
         project=project,
         holder=request.user,
         purpose=request.purpose.strip(),
@@ -128,31 +128,11 @@ def _enter(
         ends_at=window.ends_at,
     )
     leases = [_lease(reservation, ask, resource) for _, ask, resource in picks]
-    Lease.objects.bulk_create(leases)
-    for status in {lease.status for lease in leases}:
-        record_moves(
-            [lease.pk for lease in leases if lease.status == status],
-            source="",
-            to=Status(status),
-            now=now,
-            actor=request.user,
-            reason="Asked" if status == Status.REQUESTED else "Booked; the site approves by itself",
-        )
+    enter(reservation, leases, now=now)
     _attach([(lease, files[place]) for lease, (place, _, _) in zip(leases, picks, strict=True)])
     if any(lease.next_action_at is not None and lease.next_action_at <= now for lease in leases):
         ring_after_commit()
     return reservation
-
-
-def locked_resources(keys: Sequence[UUID]) -> dict[UUID, Resource]:
-    """Lock the resources' rows in the order of their keys and return them with their sites."""
-    return {
-        resource.pk: resource
-        for resource in Resource.objects.select_related("site")
-        .select_for_update(of=("self",), no_key=True)
-        .filter(pk__in=keys)
-        .order_by("pk")
-    }
 
 
 def _refuse_what_cannot_be(

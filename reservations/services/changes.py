@@ -12,11 +12,12 @@ from reservations.errors import CannotBook, IllegalMove, Invalid, NotAllowed, No
 from reservations.models import Lease, Reservation
 from reservations.selectors.visibility import may_change, may_end, visible_reservations
 from reservations.services.asks import Ask
-from reservations.services.booking import locked_resources, standing_refusal
+from reservations.services.booking import standing_refusal
 from reservations.services.choosing import cannot_book
 from reservations.services.cleaning import begin_release
 from reservations.services.engine.doorbell import ring_after_commit
 from reservations.services.engine.orders import write_orders
+from reservations.services.entering import locked_resources
 from reservations.services.gate import move
 from reservations.services.limits import limit_refusals
 from reservations.services.races import is_lost_race

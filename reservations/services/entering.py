@@ -1,0 +1,119 @@
+"""The statements of a booking, written once: it is the path that everybody waits for.
+
+A booking reads its project, locks and reads its resources, and enters the reservation, its leases
+and their first events in one statement each; the calendar's entries follow by trigger.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection
+
+from accounts.models import Project, User
+from accounts.rows import columns_of, instances
+from reservations.models import Lease, LeaseEvent, Reservation
+from reservations.states import Status
+from resources.models import Resource, Site
+
+_PROJECT = f"""
+SELECT {columns_of(Project).under("p")} FROM accounts_project p
+JOIN accounts_membership m ON m.project_id = p.id WHERE p.slug = %s AND m.user_id = %s
+"""  # noqa: S608 - put together from the names of columns only
+
+# Locked in the order of their keys, so that two bundles never wait for each other.
+_RESOURCES = f"""
+SELECT {columns_of(Resource).under("r")}, {columns_of(Site).under("s")}
+FROM resources_resource r JOIN resources_site s ON s.id = r.site_id
+WHERE r.id = ANY(%s) ORDER BY r.id FOR NO KEY UPDATE OF r
+"""  # noqa: S608 - put together from the names of columns only
+
+_ENTER = """
+WITH reservation AS (
+    INSERT INTO reservations_reservation
+        (id, project_id, holder_id, purpose, starts_at, ends_at, created_at, version)
+    VALUES (%(id)s, %(project)s, %(holder)s, %(purpose)s, %(starts_at)s, %(ends_at)s, %(now)s, 1)
+), lease AS (
+    INSERT INTO reservations_lease
+        (id, reservation_id, resource_id, status, starts_at, ends_at, preparation_s, cleanup_s, wish, parameters,
+         revision, next_action_at, attempts, access, trouble)
+    SELECT l.id, %(id)s, l.resource, l.status, %(starts_at)s, %(ends_at)s, l.preparation, l.cleanup, l.wish::jsonb,
+           l.parameters::jsonb, 0, l.next_action, 0, '', ''
+    FROM unnest(%(leases)s::uuid[], %(resources)s::uuid[], %(statuses)s::text[], %(preparations)s::int[],
+                %(cleanups)s::int[], %(wishes)s::text[], %(parameters)s::text[], %(next_actions)s::timestamptz[])
+         AS l (id, resource, status, preparation, cleanup, wish, parameters, next_action)
+)
+INSERT INTO reservations_leaseevent (lease_id, at, actor_id, source, "to", reason)
+SELECT e.lease, %(now)s, %(holder)s, '', e.status, e.reason
+FROM unnest(%(leases)s::uuid[], %(statuses)s::text[], %(reasons)s::text[]) AS e (lease, status, reason)
+"""
+
+REASONS = {Status.REQUESTED: "Asked", Status.SCHEDULED: "Booked; the site approves by itself"}
+
+
+def project_of_member(user: User, slug: str) -> Project | None:
+    """Return the project if the user is a member of it."""
+    with connection.cursor() as cursor:
+        cursor.execute(_PROJECT, [slug, user.pk])
+        row = cursor.fetchone()
+    return None if row is None else columns_of(Project).instance(row)
+
+
+def locked_resources(keys: Sequence[UUID]) -> dict[UUID, Resource]:
+    """Lock the resources' rows in the order of their keys and return them with their sites."""
+    found: dict[UUID, Resource] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(_RESOURCES, [list(keys)])
+        for row in cursor.fetchall():
+            resource, resource.site = instances(row, Resource, Site)
+            found[resource.pk] = resource
+    return found
+
+
+def enter(reservation: Reservation, leases: Sequence[Lease], *, now: datetime) -> None:
+    """Enter a new reservation with its leases and their first events.
+
+    The reservation then brings its leases and events along, as if they had been prefetched.
+    """
+    reservation.created_at = now
+    reasons = [REASONS[Status(lease.status)] for lease in leases]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _ENTER,
+            {
+                "id": reservation.pk,
+                "project": reservation.project_id,
+                "holder": reservation.holder_id,
+                "purpose": reservation.purpose,
+                "starts_at": reservation.starts_at,
+                "ends_at": reservation.ends_at,
+                "now": now,
+                "leases": [lease.pk for lease in leases],
+                "resources": [lease.resource_id for lease in leases],
+                "statuses": [str(lease.status) for lease in leases],
+                "preparations": [lease.preparation_s for lease in leases],
+                "cleanups": [lease.cleanup_s for lease in leases],
+                "wishes": [None if lease.wish is None else json.dumps(lease.wish) for lease in leases],
+                "parameters": [json.dumps(lease.parameters) for lease in leases],
+                "next_actions": [lease.next_action_at for lease in leases],
+                "reasons": reasons,
+            },
+        )
+    for lease, reason in zip(leases, reasons, strict=True):
+        lease._state.adding = False  # noqa: SLF001
+        event = LeaseEvent(
+            lease=lease, at=now, actor=reservation.holder, source="", to=lease.status, reason=reason
+        )
+        _bring_along(lease, "events", [event])
+    _bring_along(reservation, "leases", list(leases))
+    reservation._state.adding = False  # noqa: SLF001
+
+
+def _bring_along(owner: Reservation | Lease, name: str, rows: list[Lease] | list[LeaseEvent]) -> None:
+    manager = getattr(owner, name)
+    known = manager.all()
+    known._result_cache = rows  # noqa: SLF001
+    known._prefetch_done = True  # noqa: SLF001
+    cache = owner.__dict__.setdefault("_prefetched_objects_cache", {})
+    cache[name] = known
