@@ -120,7 +120,8 @@ class SiteAdmin(OperatedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the sites with how many devices each has."""
-        return super().get_queryset(request).select_related("organisation").annotate(devices=Count("resources"))
+        found = super().get_queryset(request).select_related("organisation")
+        return cast("QuerySet[Any]", found.annotate(devices=Count("resources")))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Site | None = None) -> tuple[str, ...]:
         """Keep what must not change: the slug names the site's queue, its orders and its journal."""
