@@ -6,10 +6,12 @@ from allauth.account.models import EmailAddress
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from accounts.keys import remove_ssh_key
 from accounts.models import Membership, Organisation, PersonalToken, Project, SshKey, User
 
 
@@ -109,6 +111,15 @@ class PersonAdmin(ForManagers, UserAdmin, ModelAdmin):  # type: ignore[type-arg,
         """Begin with the account alone; the rest comes when it is there."""
         return self.inlines if obj is not None else ()
 
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        """Save what was changed beside the person; keys that are taken away leave the devices, too."""
+        if formset.model is not SshKey:
+            super().save_formset(request, form, formset, change)
+            return
+        formset.save(commit=False)
+        for key in formset.deleted_objects:
+            remove_ssh_key(key)
+
 
 @admin.register(Organisation)
 class OrganisationAdmin(ForManagers, ModelAdmin):  # type: ignore[misc]
@@ -139,6 +150,15 @@ class SshKeyAdmin(ForManagers, ModelAdmin):  # type: ignore[misc]
     search_fields = ("fingerprint", "name", "user__username", "user__email")
     fields = ("user", "name", "fingerprint", "public_key", "created_at")
     may_add = may_change = False
+
+    def delete_model(self, request: HttpRequest, obj: SshKey) -> None:
+        """Forget the key, on the devices, too."""
+        remove_ssh_key(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[SshKey]) -> None:
+        """Forget the keys, on the devices, too."""
+        for key in queryset.select_related("user"):
+            remove_ssh_key(key)
 
 
 # Django's groups decide nothing here, and addresses are shown with their person.

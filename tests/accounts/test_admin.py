@@ -1,12 +1,24 @@
 """The desk of federation managers for people, their keys and tokens."""
 
+from collections.abc import Callable
+
 import pytest
 from django.test import Client
 from django.urls import reverse
 
 from accounts.models import Membership, PersonalToken, SshKey, User
 from accounts.tokens import issue_token
-from tests.factories import bearer, make_organisation, make_project, make_ssh_key, make_superuser, make_user
+from reservations.models import OutgoingOrder
+from reservations.states import Status
+from tests.factories import (
+    bearer,
+    book_lease,
+    make_organisation,
+    make_project,
+    make_ssh_key,
+    make_superuser,
+    make_user,
+)
 
 
 @pytest.fixture
@@ -79,6 +91,38 @@ def test_a_key_is_found_by_its_fingerprint_and_can_be_taken_away(desk: Client):
     assert desk.get("/admin/accounts/sshkey/add/").status_code == 403
     desk.post(f"/admin/accounts/sshkey/{key.pk}/delete/", {"post": "yes"})
     assert not SshKey.objects.filter(pk=key.pk).exists()
+
+
+def remove_on_its_page(desk: Client, key: SshKey) -> None:
+    desk.post(f"/admin/accounts/sshkey/{key.pk}/delete/", {"post": "yes"})
+
+
+def remove_by_action(desk: Client, key: SshKey) -> None:
+    chosen = {"action": "delete_selected", "_selected_action": [key.pk], "post": "yes"}
+    desk.post("/admin/accounts/sshkey/", chosen)
+
+
+def remove_on_its_owners_page(desk: Client, key: SshKey) -> None:
+    inline = {
+        "ssh_keys-TOTAL_FORMS": 1,
+        "ssh_keys-INITIAL_FORMS": 1,
+        "ssh_keys-0-id": key.pk,
+        "ssh_keys-0-user": key.user.pk,
+        "ssh_keys-0-DELETE": "on",
+    }
+    assert desk.post(page_of(key.user), person_form(key.user, **inline)).status_code == 302
+
+
+@pytest.mark.parametrize("remove", [remove_on_its_page, remove_by_action, remove_on_its_owners_page])
+def test_a_key_that_is_taken_away_leaves_the_devices_too(
+    desk: Client, remove: Callable[[Client, SshKey], None]
+):
+    user = make_user()
+    key = make_ssh_key(user)
+    lease = book_lease(holder=user, status=Status.ACTIVE)
+    remove(desk, key)
+    assert not SshKey.objects.exists()
+    assert OutgoingOrder.objects.filter(lease=lease, verb="hold").exists()
 
 
 def test_a_new_person_gets_an_account_and_a_password(desk: Client):
