@@ -78,6 +78,9 @@ def database_from(url: str) -> dict[str, object]:
     options = description.setdefault("OPTIONS", {})
     if "host" in options:
         description["HOST"] = options.pop("host")
+    # Each of our statements is small. Where the planner thinks otherwise, starting parallel workers
+    # or a compiler costs ten times what the statement does.
+    options.setdefault("options", "-c max_parallel_workers_per_gather=0 -c jit=off")
     description["ENGINE"] = "django.db.backends.postgresql"
     description.setdefault("CONN_MAX_AGE", 60)
     description["CONN_HEALTH_CHECKS"] = True
