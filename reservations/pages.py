@@ -1,6 +1,6 @@
 """The pages of *when*: the board, one's own reservations, one reservation."""
 
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
@@ -53,10 +53,19 @@ def mine(request: HttpRequest) -> HttpResponse:
     for reservation in found:
         phase = phase_of([lease.status for lease in reservation.leases.all()])
         reservation.phase = phase.value  # type: ignore[attr-defined]
+        reservation.sites = _devices_by_site(reservation)  # type: ignore[attr-defined]
         groups[GROUP_OF[phase]].append(reservation)
     for name in ("running", "next", "waiting"):
         groups[name].sort(key=lambda each: (each.starts_at, each.ends_at))
     return render(request, "reservations/mine.html", {"groups": groups})
+
+
+def _devices_by_site(reservation: Reservation) -> list[dict[str, Any]]:
+    """Return the names of the devices of each site, both in alphabetical order."""
+    found: dict[str, list[str]] = {}
+    for lease in reservation.leases.all():
+        found.setdefault(lease.resource.site.name, []).append(lease.resource.name)
+    return [{"name": name, "devices": sorted(found[name])} for name in sorted(found)]
 
 
 @require_GET

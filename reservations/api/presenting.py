@@ -65,6 +65,7 @@ def lease_brief(lease: Lease, viewer: Viewer, *, now: datetime) -> dict[str, Any
         "status": str(lease.status),
         "starts_at": lease.starts_at,
         "ends_at": lease.ends_at,
+        "preparation_begins_at": lease.starts_at - timedelta(seconds=lease.preparation_s),
         "prepared_at": lease.prepared_at,
         "opened_at": lease.opened_at,
         "isolated_at": lease.isolated_at,

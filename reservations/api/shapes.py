@@ -98,6 +98,7 @@ class LeaseBrief(serializers.Serializer[Any]):
     status = serializers.ChoiceField(choices=Status.values)
     starts_at = serializers.DateTimeField()
     ends_at = serializers.DateTimeField()
+    preparation_begins_at = serializers.DateTimeField()
     prepared_at = serializers.DateTimeField(allow_null=True)
     opened_at = serializers.DateTimeField(allow_null=True)
     isolated_at = serializers.DateTimeField(allow_null=True)

@@ -64,6 +64,16 @@ function drawAccess(lease, zone, now) {
   return "";
 }
 
+/** Return what happens now; where a time is part of it, in the viewer's zone. */
+function stepWords(lease, zone, now) {
+  const at = (text) => `${momentWords(zone, Date.parse(text))} ${zoneWords(zone)}`;
+  const begins = lease.preparation_begins_at;
+  if (lease.status === "SCHEDULED" && begins && Date.parse(begins) > now) return `Preparation begins ${at(begins)}.`;
+  if (lease.status === "PROVISIONING" && lease.prepared_at && Date.parse(lease.starts_at) > now) return "The device is ready.";
+  if (lease.status === "ACTIVE") return `Access is open until ${at(lease.ends_at)}.`;
+  return lease.step;
+}
+
 const HISTORY = {
   REQUESTED: "Asked for", SCHEDULED: "Approved", PROVISIONING: "Preparation began", ACTIVE: "Handed over", RELEASING: "Taken back, cleaning began",
   RELEASED: "Proven clean", RELEASE_FAILED: "Could not be proven clean", CANCELLED: "Cancelled", REJECTED: "Rejected",
@@ -103,7 +113,7 @@ export function drawLease(lease, { zone, now, act }) {
       foreign && el("span", { class: "quiet end" }, `${windowWords(lease.site_time_zone, Date.parse(lease.starts_at), Date.parse(lease.ends_at))} ${zoneWords(lease.site_time_zone)}`)),
     el("div", { class: "block-body stack" },
       drawLife(lease, zone, now),
-      lease.trouble ? el("p", { class: "note bad" }, lease.trouble) : lease.step && el("p", { class: "step" }, lease.step),
+      lease.trouble ? el("p", { class: "note bad" }, lease.trouble) : lease.step && el("p", { class: "step" }, stepWords(lease, zone, now)),
       drawAccess(lease, zone, now),
       drawOperator(lease, act),
       lease.proof && drawProof(lease.proof, zone),

@@ -22,9 +22,17 @@ function valueWords(value) {
   return typeof value === "boolean" ? (value ? "yes" : "no") : String(value);
 }
 
+const SHORT = new Set(["pci", "mig", "numa", "bmc", "vf", "cpu"]);
+
+/** Return the name and value of an attribute in words: `memory_gib: 48` is “Memory 48 GiB”. */
+function attributeWords(name, value) {
+  const words = name.replace(/_gib$/, "").split("_").map((word) => (SHORT.has(word) ? word.toUpperCase() : word)).join(" ");
+  return [words[0].toUpperCase() + words.slice(1), `${valueWords(value)}${name.endsWith("_gib") ? " GiB" : ""}`];
+}
+
 function draw(resource, parts, parent) {
   const zone = viewerZone();
-  const attributes = Object.entries(resource.attributes ?? {}).filter(([, value]) => value !== null && value !== "" && !(Array.isArray(value) && !value.length));
+  const attributes = Object.entries(resource.attributes ?? {}).filter(([name, value]) => name !== "model" && value !== null && value !== "" && !(Array.isArray(value) && !value.length));
   part("health").replaceChildren(healthWords(resource));
   part("facts").replaceChildren(
     el("section", { class: "block", aria: { label: "What it is" } }, el("div", { class: "block-head" }, el("h2", {}, "What it is")),
@@ -32,7 +40,7 @@ function draw(resource, parts, parent) {
         el("dt", {}, "Kind"), el("dd", {}, kindWords(resource.kind, 1)),
         resource.model && [el("dt", {}, "Model"), el("dd", {}, resource.model)],
         parent && [el("dt", {}, "Part of"), el("dd", {}, el("a", { href: `/resources/${parent.id}/` }, parent.name))],
-        attributes.map(([name, value]) => [el("dt", {}, name.replaceAll("_", " ")), el("dd", {}, valueWords(value))]),
+        attributes.map(([name, value]) => attributeWords(name, value)).map(([name, words]) => [el("dt", {}, name), el("dd", {}, words)]),
         el("dt", {}, "Preparation"), el("dd", {}, durationWords(resource.preparation_s * 1000), el("span", { class: "quiet" }, " before each lease")),
         el("dt", {}, "Clean-up"), el("dd", {}, durationWords(resource.cleanup_s * 1000), el("span", { class: "quiet" }, " after each lease")),
         el("dt", {}, "Health"), el("dd", {}, healthWords(resource), resource.observed_at && el("span", { class: "quiet", title: utcWords(Date.parse(resource.observed_at)) }, `, seen ${momentWords(zone, Date.parse(resource.observed_at))}`),

@@ -35,6 +35,12 @@ export function kindWords(kind, number = 2) {
   return number === 1 ? one : many;
 }
 
+/** Return what a model tells beyond that of the whole which stands above it: of a slice, only its profile. */
+export function modelBeside(model, whole) {
+  if (!whole || !model.startsWith(whole)) return model;
+  return model.slice(whole.length).trim();
+}
+
 /** Return `healthy`, `unhealthy`, `unknown` or `out`, and the words for it. */
 export function healthOf(resource) {
   if (!resource.in_service) return ["out", "out of service"];

@@ -34,6 +34,31 @@ def test_signing_in_leads_to_the_board_and_out_again(
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
 
 
+def test_one_click_fills_in_an_account_of_the_demonstration(
+    page: Page, world: World, settings: Any, client: Any, faults: list[str], portal: Portal
+) -> None:
+    settings.SHARY_DEMONSTRATION_ACCOUNTS = [
+        {"email": world.user.email, "password": "a-long-password", "role": "books devices"}
+    ]
+    served = client.get("/accounts/login/")
+    policy = {"Content-Security-Policy": served.headers["Content-Security-Policy"]}
+    page.route(
+        "**/accounts/login/",
+        lambda route: (
+            route.fulfill(body=served.content, content_type="text/html", headers=policy)
+            if route.request.method == "GET"
+            else route.continue_()
+        ),
+    )
+    page.context.add_cookies(
+        [{"name": "csrftoken", "value": served.cookies["csrftoken"].value, "url": portal.url}]
+    )
+    page.goto(f"{portal.url}/accounts/login/")
+    page.get_by_role("button", name=world.user.email).click()
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator(".line.device").first).to_be_visible()
+
+
 def test_a_running_lease_shows_its_access_and_how_far_it_came(
     desk: Page, world: World, portal: Portal, context: BrowserContext
 ) -> None:

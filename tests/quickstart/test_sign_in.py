@@ -56,7 +56,7 @@ def accounts_in(module: str, environment: dict[str, str]) -> int:
 def test_only_the_development_settings_take_the_password(clean_environment: Any, tmp_path: Path) -> None:
     environment = clean_environment | {"SHARY_STATE_DIR": str(tmp_path)}
     assert accounts_in("development", environment) == 0
-    environment["SHARY_DEMONSTRATION_PASSWORD"] = "share-1234-abcd"  # noqa: S105
+    environment["SHARY_DEMONSTRATION_PASSWORD"] = "share-1234-abcd"
     assert accounts_in("development", environment) == 6
     environment |= {
         "SHARY_SECRET_KEY": "k7" * 30,

@@ -2,7 +2,7 @@
 
 import { el } from "../../portal/dom.js";
 import { addDays, clock, dayWords, HOUR, MINUTE, momentWords, partsIn, startOfDay, startOfWeek, zoneWords } from "../../portal/time.js";
-import { healthOf, kindWords } from "../states.js";
+import { healthOf, kindWords, modelBeside } from "../states.js";
 import { entryTitle, patternOf, stateWord } from "./entries.js";
 
 const STEP = 30;
@@ -102,7 +102,7 @@ export class Agenda {
     const node = el("li", { class: "agenda-device" },
       el("div", { class: "agenda-head" },
         el("span", { class: "dot", data: { health }, title: words }),
-        el("span", { class: "agenda-name" }, el("a", { href: `/resources/${row.id}/` }, row.name), el("span", { class: "quiet" }, ` ${row.model || kindWords(row.kind, 1)}`),
+        el("span", { class: "agenda-name" }, el("a", { href: `/resources/${row.id}/` }, row.name), el("span", { class: "quiet" }, ` ${row.model ? modelBeside(row.model, board.rowOf(row.parent)?.model) : kindWords(row.kind, 1)}`),
           el("span", { class: `agenda-free${free.open ? " open" : ""}` }, free.words, health === "healthy" ? "" : ` · ${words}`)),
         free.at !== null && el("button", { type: "button", class: "button", data: { focus: `book-${row.id}` }, aria: { label: `Book ${board.nameOf(row.id)}` }, onclick: book }, "Book")),
       strip,

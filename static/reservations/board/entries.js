@@ -42,7 +42,7 @@ export function drawEntry(entry, scale, { now, unsettled = false }) {
   const wide = end - start;
   const words = entryWords(entry, scale.zone);
   const core = el("span", { class: "entry-core" },
-    wide > 30 && !entry.via && el("span", { class: "entry-title" }, entryTitle(entry), wide > 80 + 7 * entryTitle(entry).length && el("span", { class: "entry-state" }, stateWord(entry))));
+    wide > 34 && !entry.via && el("span", { class: `entry-title${wide < 72 ? " short" : ""}` }, entryTitle(entry), wide > 80 + 7 * entryTitle(entry).length && el("span", { class: "entry-state" }, stateWord(entry))));
   core.style.left = `${start - left}px`;
   core.style.width = `${Math.max(wide - 1, 2)}px`;
   const node = el("div", {

@@ -2,7 +2,7 @@
 
 import { el, icon } from "../../portal/dom.js";
 import { offsetMinutes, offsetWords, zoneWords } from "../../portal/time.js";
-import { healthOf, kindWords } from "../states.js";
+import { healthOf, kindWords, modelBeside } from "../states.js";
 import { drawEntry, drawFrame } from "./entries.js";
 
 const HEIGHT = { site: 32, kind: 24, device: 32, more: 32 };
@@ -16,7 +16,7 @@ export function lineUp(rows, { closed, keep }) {
   let kind = null;
   const hidden = new Set();
   const parents = new Set(rows.map((row) => row.parent).filter(Boolean));
-  const depths = new Map();
+  const shown = new Map();
   const add = (line) => { line.top = top; line.height = HEIGHT[line.type]; top += line.height; lines.push(line); };
   let siteLine = null;
   let kindLine = null;
@@ -29,8 +29,9 @@ export function lineUp(rows, { closed, keep }) {
       add(siteLine);
     }
     // A filter may show parts without their whole; then they stand for themselves.
-    const depth = depths.has(row.parent) ? depths.get(row.parent) + 1 : 0;
-    depths.set(row.id, depth);
+    const above = shown.get(row.parent);
+    const depth = above ? above.depth + 1 : 0;
+    shown.set(row.id, { row, depth });
     if (row.root_kind !== kind) {
       kind = row.root_kind;
       kindLine = { type: "kind", key: `kind:${site}/${kind}`, toggle: `${site}/${kind}`, row, open: !closed.has(`${site}/${kind}`), count: 0 };
@@ -39,7 +40,7 @@ export function lineUp(rows, { closed, keep }) {
     if (depth === 0) { siteLine.count += 1; if (kindLine) kindLine.count += 1; }
     if (row.parent && (hidden.has(row.parent) || closed.has(row.parent))) { hidden.add(row.id); continue; }
     if (!siteLine.open || (kindLine && !kindLine.open)) { hidden.add(row.id); continue; }
-    add({ type: "device", key: row.id, row, depth, toggle: parents.has(row.id) ? row.id : null, open: !closed.has(row.id) });
+    add({ type: "device", key: row.id, row, above: above?.row, depth, toggle: parents.has(row.id) ? row.id : null, open: !closed.has(row.id) });
   }
   return { lines, height: top };
 }
@@ -126,14 +127,15 @@ export class Rows {
   }
 
   deviceHead(line) {
-    const { row } = line;
+    const { row, above } = line;
     const [health, words] = healthOf(row);
+    const name = above && row.name.startsWith(`${above.name} `) ? row.name.slice(above.name.length + 1) : row.name;
     const head = el("div", { class: "head", role: "rowheader", aria: { colindex: 1 } },
       line.toggle ? this.toggle(line, `the parts of ${row.name}`) : el("span", { class: "twist" }),
       el("span", { class: "dot", data: { health }, title: words }),
-      el("a", { class: "name", href: `/resources/${row.id}/`, tabindex: "-1", title: `${row.name} · ${row.model}` }, row.name),
+      el("a", { class: "name", href: `/resources/${row.id}/`, tabindex: "-1", title: [row.name, row.model].filter(Boolean).join(" · "), aria: { label: row.name } }, name),
       el("span", { class: "visually-hidden" }, words),
-      el("span", { class: "model" }, row.model),
+      el("span", { class: "model" }, modelBeside(row.model, above?.model)),
       this.board.isAdding() && el("button", { type: "button", class: "add", tabindex: "-1", data: { add: row.id }, aria: { label: `Add ${row.name} to the booking` } }, icon("plus")));
     head.style.setProperty("--depth", line.depth);
     return head;

@@ -1,0 +1,156 @@
+"""The page of a reservation: what operators do there, and that it follows what happens elsewhere."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import BrowserContext, Page, expect
+
+from reservations.models import Lease
+from reservations.services.approval import approve_lease, reject_lease
+from reservations.states import Status
+from tests.browser.conftest import Portal, World, tomorrow
+from tests.factories import book_lease, make_ssh_key, make_user, next_hour, walk_lease
+
+pytestmark = pytest.mark.browser
+
+
+def open_page(page: Page, portal: Portal, lease: Lease) -> None:
+    page.set_default_timeout(15_000)
+    page.goto(f"{portal.url}/reservations/{lease.reservation_id}/")
+    page.locator(".lease").first.wait_for()
+
+
+def asked(world: World, **more: Any) -> Lease:
+    return book_lease(
+        world.gpu,
+        holder=world.user,
+        project=world.project,
+        starts_at=tomorrow(9),
+        status=Status.REQUESTED,
+        purpose="Ring",
+        **more,
+    )
+
+
+def stuck(world: World) -> Lease:
+    return book_lease(
+        world.gpu,
+        holder=world.user,
+        project=world.project,
+        starts_at=next_hour() - timedelta(hours=3),
+        status=Status.RELEASE_FAILED,
+        purpose="Ring",
+    )
+
+
+@pytest.fixture
+def operator(page: Page, world: World, sign_in: Any, faults: list[str]) -> Page:
+    """A page on which an operator of the world's first site is signed in."""
+    sign_in(make_user("operator", operates=[world.rome]))
+    return page
+
+
+def test_an_operator_approves(operator: Page, world: World, portal: Portal) -> None:
+    lease = asked(world)
+    open_page(operator, portal, lease)
+    operator.get_by_label("Reason, for the record").fill("Welcome")
+    operator.get_by_role("button", name="Approve").click()
+    expect(operator.locator(".state.big")).to_contain_text("scheduled")
+    expect(operator.get_by_role("button", name="Approve")).to_have_count(0)
+    event = Lease.objects.get(pk=lease.pk).events.get(to=Status.SCHEDULED)
+    assert (event.actor.username, event.reason) == ("operator", "Welcome")
+
+
+def test_an_operator_rejects_with_a_reason(operator: Page, world: World, portal: Portal) -> None:
+    lease = asked(world)
+    open_page(operator, portal, lease)
+    operator.get_by_role("button", name="Reject").click()
+    expect(operator.get_by_label("Reason, for the record")).to_be_focused()
+    lease.refresh_from_db()
+    assert lease.status == Status.REQUESTED
+    operator.get_by_label("Reason, for the record").fill("The rack moves that day")
+    operator.get_by_role("button", name="Reject").click()
+    expect(operator.locator(".state.big")).to_contain_text("rejected")
+    operator.get_by_text("History").click()
+    expect(operator.get_by_text("The rack moves that day")).to_be_visible()
+
+
+def test_an_operator_has_it_cleaned_again(operator: Page, world: World, portal: Portal) -> None:
+    lease = stuck(world)
+    open_page(operator, portal, lease)
+    expect(operator.locator('.station[aria-current="step"]')).to_contain_text("blocked")
+    operator.get_by_role("button", name="Clean it again").click()
+    expect(operator.locator('.station[aria-current="step"]')).to_contain_text("cleaning")
+    lease.refresh_from_db()
+    assert lease.status == Status.RELEASING
+
+
+def test_an_operator_vouches_only_with_words(operator: Page, world: World, portal: Portal) -> None:
+    lease = stuck(world)
+    open_page(operator, portal, lease)
+    operator.get_by_role("button", name="I checked: it is clean").click()
+    expect(operator.get_by_label("Reason, for the record")).to_be_focused()
+    operator.get_by_label("Reason, for the record").fill("Wiped by hand")
+    operator.get_by_role("button", name="I checked: it is clean").click()
+    expect(operator.locator(".state.big")).to_contain_text("over")
+    lease.refresh_from_db()
+    assert lease.status == Status.RELEASED
+
+
+def test_the_holder_has_no_buttons_of_operators(desk: Page, world: World, portal: Portal) -> None:
+    open_page(desk, portal, asked(world))
+    expect(desk.get_by_role("button", name="Cancel…")).to_be_visible()
+    expect(desk.get_by_text("For operators")).to_have_count(0)
+
+
+def test_the_page_follows_what_happens_elsewhere(desk: Page, world: World, portal: Portal) -> None:
+    operator = make_user("operator", operates=[world.rome])
+    lease = asked(world)
+    with desk.expect_response("**/stream/"):
+        open_page(desk, portal, lease)
+    desk.evaluate("window.notReloaded = true")
+    expect(desk.locator(".state.big")).to_contain_text("asked")
+
+    approve_lease(lease_id=lease.pk, actor=operator, now=timezone.now())
+    expect(desk.locator(".state.big")).to_contain_text("scheduled")
+    walk_lease(lease, Status.ACTIVE, first=Status.SCHEDULED)
+    expect(desk.locator(".state.big")).to_contain_text("active")
+    expect(desk.get_by_text("Sign in with your ssh key.")).to_be_visible()
+    assert desk.evaluate("window.notReloaded") is True
+
+
+def test_a_rejection_elsewhere_reaches_the_page_as_well(desk: Page, world: World, portal: Portal) -> None:
+    operator = make_user("operator", operates=[world.rome])
+    lease = asked(world)
+    with desk.expect_response("**/stream/"):
+        open_page(desk, portal, lease)
+    reject_lease(lease_id=lease.pk, actor=operator, reason="No power", now=timezone.now())
+    expect(desk.locator(".state.big")).to_contain_text("rejected")
+
+
+def test_the_project_has_its_name_and_times_the_viewers_zone(desk: Page, world: World, portal: Portal) -> None:
+    lease = book_lease(
+        world.gpu, holder=world.user, project=world.project, starts_at=tomorrow(9), purpose="Ring"
+    )
+    open_page(desk, portal, lease)
+    expect(desk.locator(".summary")).to_contain_text("Network group")
+    expect(desk.locator(".step")).to_contain_text(re.compile(r"Preparation begins .*08:59 Europe/Rome\."))
+
+
+def test_somebody_without_a_key_is_told_until_there_is_one(
+    desk: Page, world: World, portal: Portal, context: BrowserContext
+) -> None:
+    lease = asked(world)
+    open_page(desk, portal, lease)
+    notice = desk.get_by_text("You have no ssh key yet.")
+    expect(notice).to_be_visible()
+    with context.expect_page() as opened:
+        desk.get_by_role("link", name="Add one").click()
+    expect(opened.value).to_have_url(f"{portal.url}/account/keys/")
+    make_ssh_key(world.user)
+    opened.value.close()
+    desk.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(notice).to_have_count(0)
