@@ -16,7 +16,7 @@ from reservations.services.choosing import cannot_book, pool_for
 from reservations.services.engine.doorbell import ring_after_commit
 from reservations.services.entering import enter, locked_resources, project_of_member
 from reservations.services.limits import limit_refusals
-from reservations.services.races import is_lost_race
+from reservations.services.races import is_lost_race, is_taken
 from reservations.services.windows import BookedWindow, checked_window
 from reservations.states import Status
 from reservations.words import zone_of
@@ -56,6 +56,8 @@ def book(request: Request, *, now: datetime) -> Reservation:
         except (IntegrityError, OperationalError) as error:
             if not is_lost_race(error):
                 raise
+            if is_taken(error) and all(ask.is_named for ask in request.asks):
+                break  # there is no other device to try
     raise cannot_book(request.asks, window, now=now, zone=zone)
 
 

@@ -16,6 +16,8 @@ import psutil  # type: ignore[import-untyped]
 
 # Linux' own numbers (prctl(2), capabilities(7)); Python has no names for them.
 _PR_SET_PDEATHSIG = 1
+_PR_SET_SECUREBITS = 28
+_SECBIT_NO_SETUID_FIXUP = 1 << 2
 _PR_SET_KEEPCAPS = 8
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
@@ -139,6 +141,8 @@ def _become(identity: Identity) -> None:
     if keep:
         assert _LIBC is not None  # noqa: S101
         _LIBC.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
+        # initdb asks access(2) whether it can run its own programs, which looks at capabilities only so.
+        _LIBC.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
     os.setgroups([])
     os.setresgid(identity.gid, identity.gid, identity.gid)
     os.setresuid(identity.uid, identity.uid, identity.uid)
@@ -148,5 +152,7 @@ def _become(identity: Identity) -> None:
         header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
         # Two words of (effective, permitted, inheritable).
         wanted = (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)
-        if _LIBC.capset(header, wanted) == 0:
-            _LIBC.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_READ_SEARCH, 0, 0)
+        if _LIBC.capset(header, wanted) != 0:
+            # Better not to start than to start with all that root may.
+            raise OSError(ctypes.get_errno(), "the capabilities could not be given up")
+        _LIBC.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_READ_SEARCH, 0, 0)

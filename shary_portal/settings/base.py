@@ -72,8 +72,12 @@ TEMPLATES = [
 ]
 
 
-def database_from(url: str) -> dict[str, object]:
-    """Return Django's description of the PostgreSQL at a URL; a socket folder may stand in `?host=`."""
+def database_from(url: str, *, pooled: bool = False) -> dict[str, object]:
+    """Return Django's description of the PostgreSQL at a URL; a socket folder may stand in `?host=`.
+
+    `pooled` is for servers: under ASGI each request runs in a thread of its own, and would otherwise open a
+    connection of its own.
+    """
     description: dict[str, Any] = environ.Env.db_url_config(url)
     options = description.setdefault("OPTIONS", {})
     if "host" in options:
@@ -82,7 +86,9 @@ def database_from(url: str) -> dict[str, object]:
     # or a compiler costs ten times what the statement does.
     options.setdefault("options", "-c max_parallel_workers_per_gather=0 -c jit=off")
     description["ENGINE"] = "django.db.backends.postgresql"
-    description.setdefault("CONN_MAX_AGE", 60)
+    if pooled:
+        options.setdefault("pool", {"min_size": 1, "max_size": 12, "timeout": 10})
+    description["CONN_MAX_AGE"] = 0 if pooled else 60
     description["CONN_HEALTH_CHECKS"] = True
     return description
 

@@ -20,7 +20,7 @@ SECRET_KEY = env("SHARY_SECRET_KEY", default="only-for-development")  # the quic
 ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]", *env.list("SHARY_HOSTS", default=[])]
 DATABASES = {
     "default": database_from(
-        env("DATABASE_URL", default=f"postgresql://shary@/shary?host={STATE_DIR}/postgres/socket")
+        env("DATABASE_URL", default=f"postgresql://shary@/shary?host={STATE_DIR}/postgres/socket"), pooled=True
     )
 }
 EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"

@@ -7,7 +7,7 @@ DEBUG = False
 SECRET_KEY = env("SHARY_SECRET_KEY")
 ALLOWED_HOSTS = env.list("SHARY_HOSTS")
 CSRF_TRUSTED_ORIGINS = [f"https://{host.lstrip('.')}" for host in ALLOWED_HOSTS if host != "*"]
-DATABASES = {"default": database_from(env("DATABASE_URL"))}
+DATABASES = {"default": database_from(env("DATABASE_URL"), pooled=True)}
 
 CELERY_BROKER_URL = env("CELERY_BROKER_URL")
 SHARY_HUB_KEY = env("SHARY_HUB_KEY")
@@ -51,5 +51,7 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"plain": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    # A refusal is an answer, not a warning: one line for each would drown the rest.
+    "loggers": {"django.request": {"level": "ERROR"}},
     "root": {"handlers": ["console"], "level": env("SHARY_LOG_LEVEL", default="INFO")},
 }
