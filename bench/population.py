@@ -103,6 +103,7 @@ def populate(stage: Stage, size: Size) -> Population:
             found = _read(db, size)
             if datetime.now(UTC) - found.base < STALE_AFTER:
                 _forget_bookings(db)
+                _warm(db)
                 return found
     making = f"{name}_made"
     template = stage.migrated()
@@ -142,6 +143,15 @@ def _forget_bookings(db: "psycopg.Connection[Any]") -> None:
     db.execute("DELETE FROM bench_booking WHERE id > (SELECT last_id FROM bench_note)")
     db.execute("SET session_replication_role = DEFAULT")
     db.execute("VACUUM (ANALYZE) reservations_calendarentry, reservations_lease, reservations_reservation")
+
+
+def _warm(db: "psycopg.Connection[Any]") -> None:
+    """Bring the tables into memory, as on a server that has run for a day."""
+    db.execute("CREATE EXTENSION IF NOT EXISTS pg_prewarm")
+    db.execute(
+        "SELECT sum(pg_prewarm(oid)) FROM pg_class"
+        " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'i')"
+    )
 
 
 _SMALL = """

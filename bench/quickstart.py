@@ -29,6 +29,7 @@ def main() -> int:
     record = Record(bench="quickstart", quick=options.quick)
     starts = 1 if options.quick else 4
     with tempfile.TemporaryDirectory(prefix="bench-quickstart-") as folder:
+        Path(folder).chmod(0o755)  # as root, the database runs as somebody else
         tree = Path(folder) / "tree"
         shutil.copytree(ROOT, tree, ignore=LEFT_OUT)
         if options.quick:
