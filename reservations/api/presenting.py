@@ -21,6 +21,7 @@ def reservation_head(reservation: Reservation, viewer: Viewer, *, now: datetime)
     return {
         "id": reservation.pk,
         "project": reservation.project.slug,
+        "project_name": reservation.project.name,
         "holder": reservation.holder.username,
         "purpose": reservation.purpose,
         "starts_at": reservation.starts_at,

@@ -121,7 +121,8 @@ class ReservationHead(serializers.Serializer[Any]):
     """What all answers say of a reservation."""
 
     id = serializers.UUIDField()
-    project = serializers.CharField()
+    project = serializers.CharField(help_text="Its slug.")
+    project_name = serializers.CharField()
     holder = serializers.CharField()
     purpose = serializers.CharField(allow_blank=True)
     starts_at = serializers.DateTimeField()

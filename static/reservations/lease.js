@@ -79,6 +79,9 @@ const HISTORY = {
   RELEASED: "Proven clean", RELEASE_FAILED: "Could not be proven clean", CANCELLED: "Cancelled", REJECTED: "Rejected",
 };
 
+/** Reasons that say no more than the move itself. */
+const SAID = new Set(["Asked", "Booked", "Approved", "Rejected"]);
+
 function drawHistory(lease, zone) {
   const events = [...(lease.events ?? [])].sort((a, b) => Date.parse(b.at) - Date.parse(a.at));
   if (!events.length) return "";
@@ -86,7 +89,7 @@ function drawHistory(lease, zone) {
     el("ol", { class: "history" }, events.map((event) => el("li", {},
       when(zone, Date.parse(event.at)),
       el("span", {}, event.to === "RELEASING" && event.source === "RELEASE_FAILED" ? "Cleaning tried again" : event.to === event.source ? "Changed" : HISTORY[event.to] ?? event.to,
-        el("span", { class: "quiet" }, event.actor ? ` by ${event.actor}` : " by the portal"), event.reason && `: ${event.reason}`)))));
+        el("span", { class: "quiet" }, event.actor ? ` by ${event.actor}` : " by the portal"), event.reason && !SAID.has(event.reason) && `: ${event.reason}`)))));
 }
 
 /** Operators act on one device: approve, reject, try again, vouch. A reason is part of the record. */

@@ -87,7 +87,6 @@ class ReservationPage {
     const zone = viewerZone();
     const from = Date.parse(reservation.starts_at);
     const to = Date.parse(reservation.ends_at);
-    const project = this.config.projects?.find((one) => one.slug === reservation.project)?.name ?? reservation.project;
     document.title = `${reservation.purpose || "Reservation"} · SHARY`;
     const open = [...this.root.querySelectorAll("details[open][id]")].map((node) => node.id);
     this.part("head").replaceChildren(
@@ -95,7 +94,7 @@ class ReservationPage {
         el("h1", {}, reservation.purpose || "Reservation"),
         el("span", { class: "state big" }, el("span", { class: "swatch", data: { state: PHASE_PATTERN[reservation.phase], mine: "1" }, aria: { hidden: "true" } }), PHASE_WORDS[reservation.phase] ?? reservation.phase),
         el("span", { class: "countdown end", data: { part: "countdown" } })),
-      el("p", { class: "summary" }, el("span", { title: `${utcWords(from)} – ${utcWords(to)}` }, windowWords(zone, from, to)), el("span", { class: "quiet" }, ` ${zoneWords(zone)} · ${durationWords(to - from)} · ${project} · ${reservation.holder}`)));
+      el("p", { class: "summary" }, el("span", { title: `${utcWords(from)} – ${utcWords(to)}` }, windowWords(zone, from, to)), el("span", { class: "quiet" }, ` ${zoneWords(zone)} · ${durationWords(to - from)} · ${reservation.project_name} · ${reservation.holder}`)));
     const actions = this.drawActions();
     this.part("body").replaceChildren(this.drawKeyless(), actions, ...reservation.leases.map((lease) => drawLease(lease, { zone, now: this.now(), act: (verb, body) => this.actOnLease(lease, verb, body) })));
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import structlog
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Greatest
 
 from adapters.contract.wire import BadSeal, Report, public_key, sender_of, to_json, unseal
@@ -219,7 +219,9 @@ def _observed(report: Report, site: Site, now: datetime) -> None:
 def _judge_carried(lease_id: str, resource: UUID, healthy: bool, detail: str) -> tuple[bool, str]:
     """A device that carries a lease which is over was missed by a clean-up: nobody may get it like that."""
     key = _key(lease_id)
-    lease = None if key is None else Lease.objects.filter(pk=key, resource__covers__part=resource).first()
+    # A host shows the lease of a card in it, and a card that of its host.
+    related = Q(resource__covers__part=resource) | Q(resource__covered_by__whole=resource)
+    lease = None if key is None else Lease.objects.filter(related, pk=key).first()
     if lease is None:
         return False, f"It carries the lease {lease_id}, which is none of ours; look at the device."
     if lease.status not in ON_DEVICE:

@@ -54,7 +54,7 @@ export class Details {
     const { zone } = this.board.state;
     return [
       el("dt", {}, "When"),
-      el("dd", {}, el("span", { title: `${utcWords(from)} – ${utcWords(to)}` }, windowWords(zone, from, to)), el("span", { class: "quiet" }, ` ${zoneWords(zone)} · ${durationWords(to - from)}`)),
+      el("dd", {}, el("span", { title: `${utcWords(from)} – ${utcWords(to)}` }, windowWords(zone, from, to)), el("span", { class: "quiet" }, ` ${zoneWords(zone)} · `, el("span", { class: "nowrap" }, durationWords(to - from)))),
     ];
   }
 

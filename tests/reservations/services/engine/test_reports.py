@@ -177,6 +177,17 @@ def test_a_device_that_carries_a_lease_that_is_over_or_foreign_is_unhealthy() ->
     assert Resource.objects.get(pk=active.resource_id).health == "healthy"
 
 
+@pytest.mark.parametrize("leased", ["host", "card"])
+def test_a_host_shows_the_lease_of_its_card_and_the_other_way_round(leased: str) -> None:
+    host = make_resource(kind="gpu_host")
+    card = make_resource(parent=host)
+    lease = book_lease(host if leased == "host" else card, status=Status.ACTIVE)
+    for seen in (host, card):
+        _observe(seen, lease.starts_at, observation=Observation(healthy=True, carries=str(lease.pk)))
+        seen.refresh_from_db()
+        assert (seen.health, seen.observed_at) == ("healthy", lease.starts_at)
+
+
 def test_a_site_cannot_speak_about_another_sites_device() -> None:
     card = make_resource()
     report = Report(
