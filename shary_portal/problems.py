@@ -83,7 +83,9 @@ def _flatten(detail: Any, path: str = "") -> dict[str, list[str]]:
     if isinstance(detail, dict):
         found: dict[str, list[str]] = {}
         for name, value in detail.items():
-            inner = path if name == api_settings.NON_FIELD_ERRORS_KEY else f"{path}.{name}" if path else str(name)
+            inner = (
+                path if name == api_settings.NON_FIELD_ERRORS_KEY else f"{path}.{name}" if path else str(name)
+            )
             found |= _flatten(value, inner)
         return found
     if isinstance(detail, list) and any(isinstance(entry, dict) for entry in detail):
