@@ -118,9 +118,7 @@ def test_two_cards_a_switch_and_a_smart_nic_at_two_sites(researcher: Researcher,
     if datetime.now(UTC) < starts_at - timedelta(seconds=1):
         assert [lease["access"] for lease in ready["leases"]] == [None] * 4, "no way in before the start"
 
-    active = until(
-        lambda: _if(now(), lambda r: r["phase"] == "active"), within_s=60, why=lambda: _told(now())
-    )
+    active = until(lambda: _if(now(), lambda r: r["phase"] == "active"), within_s=60, why=lambda: _told(now()))
     for lease in active["leases"]:
         opened = datetime.fromisoformat(lease["opened_at"])
         assert opened >= starts_at, "never before the start"
