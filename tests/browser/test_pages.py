@@ -28,6 +28,7 @@ def test_signing_in_leads_to_the_board_and_out_again(
     page.get_by_label("Password").fill("a-long-password")
     page.get_by_role("button", name="Sign in").click()
     expect(page.locator(".line.device").first).to_be_visible()
+    expect(page.get_by_text("Successfully signed in")).to_have_count(0)
 
     page.get_by_title("Account").click()
     page.get_by_role("button", name="Sign out").click()

@@ -45,6 +45,13 @@ export function lineUp(rows, { closed, keep }) {
   return { lines, height: top };
 }
 
+/** Return the name of a part without that of its whole, which stands above it: “H100 1 slice A” is “slice A”. */
+function nameBelow(name, whole) {
+  const rest = whole && name.startsWith(whole) ? name.slice(whole.length) : "";
+  // “H100 10” is no part of “H100 1”: something has to stand between.
+  return /^[\s,·:/-]+\S/.test(rest) ? rest.replace(/^[\s,·:/-]+/, "") : name;
+}
+
 export class Rows {
   /** Draws lines into `canvas`; `board` answers what is on a row. */
   constructor({ canvas, board }) {
@@ -129,7 +136,7 @@ export class Rows {
   deviceHead(line) {
     const { row, above } = line;
     const [health, words] = healthOf(row);
-    const name = above && row.name.startsWith(`${above.name} `) ? row.name.slice(above.name.length + 1) : row.name;
+    const name = nameBelow(row.name, above?.name);
     const head = el("div", { class: "head", role: "rowheader", aria: { colindex: 1 } },
       line.toggle ? this.toggle(line, `the parts of ${row.name}`) : el("span", { class: "twist" }),
       el("span", { class: "dot", data: { health }, title: words }),
