@@ -18,7 +18,7 @@ def config_for(user: User, *, now: datetime) -> dict[str, Any]:
         "time_zone": user.time_zone,
         "user": {"username": user.username, "name": str(user)},
         "projects": [{"slug": each.slug, "name": each.name} for each in user.projects.all()],
-        "has_ssh_key": user.ssh_keys.exists(),  # type: ignore[attr-defined]
+        "has_ssh_key": user.ssh_keys.exists(),
         "now": now,
     }
 
