@@ -5,6 +5,11 @@ import struct
 from typing import Any
 
 _HEAD = struct.Struct("!I")
+CUE = struct.Struct("!qd")
+"""The number of a brief, and the moment of the monotonic clock after which it must not begin.
+
+Pipes of them are read by the piece, and pieces of this size are never cut in two.
+"""
 
 
 def pack(message: Any) -> bytes:

@@ -9,11 +9,16 @@ from dataclasses import dataclass, replace
 from adapters.contract.wire import Report
 from site_worker.config import Policy
 from site_worker.journal import FREE, LEASE_COLUMNS, Journal, add_reports, lease_of, read_lease, write_lease
-from site_worker.lease import URGENT, Lease, Verb, next_step
+from site_worker.lease import RANK, Lease, Verb, next_step
 from site_worker.outcomes import Outcome, apply_outcome, drifted
 
 log = logging.getLogger("shary.site")
 
+ENDS = range(RANK["isolate"] + 1)
+"""What closes access."""
+STARTS = range(RANK["admit"], RANK["admit"] + 1)
+"""What opens it."""
+SLOW = range(RANK["admit"] + 1, len(RANK))
 _MARGIN_S = 15.0
 _BLOCKED_S = 0.2
 
@@ -37,7 +42,7 @@ def claim_due(
     now: float,
     latest: float,
     limit: int,
-    urgent: bool,
+    ranks: range,
     deadline_of: Callable[[str, str], float],
     full: Collection[str] = (),
 ) -> list[Claim]:
@@ -48,15 +53,15 @@ def claim_due(
     marks = ", ".join("?" * len(full))
     due = (
         "SELECT lease_id FROM lease WHERE due_at <= CASE verb WHEN 'isolate' THEN ? ELSE ? END"  # noqa: S608
-        f" AND due_at <= ? AND claim_until <= ? AND rank {'<=' if urgent else '>'} {URGENT}"
-        f" AND adapter NOT IN ({marks}) ORDER BY rank, due_at LIMIT ?"
+        " AND due_at <= ? AND claim_until <= ? AND rank >= ? AND rank < ?"
+        f" AND adapter NOT IN ({marks}) ORDER BY rank, due_at, lease_id LIMIT ?"
     )
-    values = (latest, now, latest, now, *full, limit)
+    values = (latest, now, latest, now, ranks.start, ranks.stop, *full, limit)
     if not journal.db().execute(due, values).fetchone():
         return []
     query = (
-        f"SELECT {LEASE_COLUMNS}, lease.token, lease_order.body FROM lease"  # noqa: S608
-        f" JOIN lease_order USING (lease_id) WHERE lease.lease_id IN ({due}) ORDER BY rank, due_at"
+        f"SELECT {LEASE_COLUMNS}, lease.verb, lease.token, lease_order.body FROM lease"  # noqa: S608
+        f" JOIN lease_order USING (lease_id) WHERE lease.lease_id IN ({due}) ORDER BY rank, due_at, lease_id"
     )
     claims: list[Claim] = []
     with journal.write(durable=False) as db:
@@ -77,10 +82,14 @@ def claim_due(
                 until=now + deadline_of(lease.adapter, step.verb) + _MARGIN_S,
                 body=row["body"],
             )
-            if step.verb == "admit":
-                lease = replace(lease, may_be_open=True)
-            mine = {"token": claim.token, "claim_until": claim.until, "owner": journal.owner}
-            write_lease(db, lease, now, **mine, acted_at=now)
+            if row["token"] or row["verb"] != step.verb:
+                write_lease(db, lease, now)
+            # Else the plan stays as it is: that access may be open changes no plan to open it.
+            db.execute(
+                "UPDATE lease SET token = ?, claim_until = ?, owner = ?, acted_at = ?,"
+                " may_be_open = max(may_be_open, ?) WHERE lease_id = ?",
+                (claim.token, claim.until, journal.owner, now, step.verb == "admit", lease.lease_id),
+            )
             claims.append(claim)
     return claims
 

@@ -5,6 +5,7 @@ answers, or somebody rings. All it decides, it decides from the journal: killed 
 next process goes on from there.
 """
 
+import json
 import logging
 import selectors
 import socket
@@ -12,14 +13,16 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from adapters.errors import InvalidSettings
+from site_worker.briefing import Briefing, Told
 from site_worker.catalogue import describe
-from site_worker.children import Call, Children
-from site_worker.claims import Claim, claim_due, hand_back, record_outcomes
+from site_worker.child import Call
+from site_worker.children import Children
+from site_worker.claims import ENDS, SLOW, STARTS, Claim, claim_due, hand_back, record_outcomes
 from site_worker.clock import Clock
 from site_worker.config import Config
 from site_worker.journal import Journal
@@ -31,9 +34,11 @@ log = logging.getLogger("shary.site")
 _LONGEST_SLEEP_S = 1.0
 """Other processes of the site ring only their own keeper, and may die."""
 _GATHER_S = 0.02
-_RUSH_S = 0.4
-_RUSH = 500
+_RUSH_S = 1.0
+_RUSH = 1000
 """While many leases open or close at once, their results are written down in larger batches."""
+_BREATH_S = 0.02
+"""While cues are being worked off, the journal is asked no more often than this."""
 _FORGET_AFTER_S = 30 * 86400.0
 
 
@@ -60,6 +65,7 @@ class Keeper:
         self._bell.setblocking(False)
         self._ear.setblocking(False)
         self._selector.register(self._ear, selectors.EVENT_READ, None)
+        self._briefing = Briefing(journal, self._deadline_of)
         self._urgent: deque[Claim] = deque()
         self._done: list[tuple[Claim, Outcome]] = []
         self._done_since = 0.0
@@ -69,6 +75,7 @@ class Keeper:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
         self._swept_at = 0.0
+        self._gave_out_at = 0.0
         self._forgot_at = time.monotonic()
         self.turned_at = time.monotonic()
         """When the loop last came round; a heartbeat tells progress, not existence."""
@@ -119,9 +126,26 @@ class Keeper:
         self._children.fill()
         self._write_down(everything=False)
         self._sweep()
-        self._give_out_urgent()
-        self._give_out_slow()
+        self._urgent.extendleft(call.subject for call in reversed(self._children.take_unbegun()))
+        if self._has_time_to_give_out():
+            self._gave_out_at = time.monotonic()
+            self._give_out_urgent()
+            self._give_out_slow()
+            self._brief()
         self._wait(self._time_to_sleep())
+
+    def _has_time_to_give_out(self) -> bool:
+        if not self._children.cued:
+            return True
+        return self._breath_s() <= 0 or self._cues_wanted() > 0
+
+    def _breath_s(self) -> float:
+        return self._gave_out_at + _BREATH_S - time.monotonic()
+
+    def _cues_wanted(self) -> int:
+        if not self._briefing.waiting:
+            return 0
+        return self._children.cues_wanted(self._children.to_cue(self._briefing.crew))
 
     def _sweep(self) -> None:
         now = time.monotonic()
@@ -136,45 +160,68 @@ class Keeper:
 
     def _give_out_urgent(self) -> None:
         while room := self._children.room(urgent=True):
-            if len(self._urgent) < room:
-                self._urgent += claim_due(
-                    journal=self._journal,
-                    now=self._clock.now(),
-                    latest=self._clock.latest(),
-                    limit=4 * self._config.children,
-                    urgent=True,
-                    deadline_of=self._deadline_of,
-                    full=self._children.full(urgent=True),
-                )
-            if not self._start_urgent():
+            # The ends go before all that waits here.
+            ends = self._claim(ENDS, room)
+            self._urgent.extendleft(reversed(ends))
+            if not (self._start_urgent() and ends):
+                break
+        while (cues := self._cues_wanted()) or self._children.room_to_open:
+            given = False
+            if cues or len(self._urgent) < self._children.room_to_open:
+                most = max(4 * self._config.children, min(cues, self._briefing.waiting))
+                given = self._cue(self._claim(STARTS, most))
+            if not self._start_urgent() and not given:
                 return
+
+    def _claim(self, ranks: range, limit: int) -> list[Claim]:
+        return claim_due(
+            journal=self._journal,
+            now=self._clock.now(),
+            latest=self._clock.latest(),
+            limit=limit,
+            ranks=ranks,
+            deadline_of=self._deadline_of,
+            full=self._children.full(urgent=ranks is not SLOW),
+        )
+
+    def _cue(self, claims: Sequence[Claim]) -> bool:
+        """Give out by cue what children were told of, keep the rest; return whether any was given."""
+        given = False
+        children = set(self._children.to_cue(self._briefing.crew)) if claims else set()
+        left_of = time.monotonic() - self._clock.now()
+        for claim in claims:
+            brief = self._briefing.take(claim, children)
+            call = self._call(claim, urgent=True, cue=brief.cue if brief else None)
+            if brief and brief.child.cue(call, begin_before=left_of + claim.until - call.deadline_s):
+                given = True
+            else:
+                self._urgent.append(claim)
+        return given
 
     def _start_urgent(self) -> bool:
         full = self._children.full(urgent=True)
-        started = False
         for _ in range(len(self._urgent)):
             claim = self._urgent.popleft()
-            if claim.adapter in full:
+            room = self._children.room(urgent=True) if claim.verb == "isolate" else self._children.room_to_open
+            if claim.adapter in full or not room:
                 self._urgent.append(claim)
             elif self._start_claim(claim, urgent=True):
-                started = True
-                break
-        return started
+                return True
+        return False
+
+    def _brief(self) -> None:
+        if self._children.cued or self._urgent:
+            return
+        children = self._children.to_brief(self._briefing.crew)
+        full = self._children.full(urgent=False)
+        for child, call in self._briefing.calls(children, now=self._clock.now(), full=full):
+            child.start(call)
 
     def _give_out_slow(self) -> None:
         room = self._children.room(urgent=False)
         if not room:
             return
-        full = self._children.full(urgent=False)
-        claims = claim_due(
-            journal=self._journal,
-            now=self._clock.now(),
-            latest=self._clock.latest(),
-            limit=room,
-            urgent=False,
-            deadline_of=self._deadline_of,
-            full=full,
-        )
+        claims = self._claim(SLOW, room)
         for claim in claims:
             if not self._start_claim(claim, urgent=False):
                 return
@@ -207,27 +254,31 @@ class Keeper:
             # It waited too long here: another process may have it by now.
             hand_back(journal=self._journal, claims=[claim], now=self._clock.now(), begun=False)
             return False
-        self._children.start(
-            Call(
-                adapter=claim.adapter,
-                verb="observe-lease" if claim.verb == "observe" else claim.verb,
-                body=claim.body,
-                deadline_s=deadline_s,
-                urgent=urgent,
-                subject=claim,
-            )
-        )
+        self._children.start(self._call(claim, urgent=urgent), avoid=self._briefing.crew)
         return True
 
+    def _call(self, claim: Claim, *, urgent: bool, cue: int | None = None) -> Call:
+        return Call(
+            adapter=claim.adapter,
+            verb="observe-lease" if claim.verb == "observe" else claim.verb,
+            body=claim.body,
+            deadline_s=self._deadline_of(claim.adapter, claim.verb),
+            urgent=urgent,
+            subject=claim,
+            cue=cue,
+        )
+
     def _time_to_sleep(self) -> float:
-        if self._done or self._seen:
-            return max(0.0, self._done_since + self._gather_s() - time.monotonic())
         now = self._clock.now()
         sleep = _LONGEST_SLEEP_S
+        if self._done or self._seen:
+            sleep = min(sleep, self._done_since + self._gather_s() - time.monotonic())
         deadline = self._children.next_deadline()
         if deadline is not None:
             sleep = min(sleep, deadline)
-        if self._children.room(urgent=True):
+        if self._children.cued:
+            sleep = min(sleep, self._breath_s())
+        elif self._children.room(urgent=True):
             due = self._journal.next_due(now)
             if due is not None:
                 # What is due and yet was not given out waits for room or for another process.
@@ -247,6 +298,10 @@ class Keeper:
             self._take(call, outcome)
 
     def _take(self, call: Call, outcome: Outcome) -> None:
+        if isinstance(call.subject, Told):
+            if not outcome.failed:
+                self._briefing.learned(call.subject, json.loads(outcome.value or "[]"))
+            return
         if not self._done and not self._seen:
             self._done_since = time.monotonic()
         result = f"{outcome.error}: {outcome.message}" if outcome.failed else "ok"
@@ -301,7 +356,8 @@ class Keeper:
         self._on_reports()
 
     def _gather_s(self) -> float:
-        return _RUSH_S if len(self._urgent) > self._config.children else _GATHER_S
+        rush = self._children.cued or len(self._urgent) > self._config.children
+        return _RUSH_S if rush else _GATHER_S
 
     def _deadline_of(self, adapter: str, verb: str) -> float:
         found = self._deadlines.get((adapter, verb))
@@ -349,10 +405,15 @@ class Keeper:
     def _leave(self) -> None:
         until = time.monotonic() + self._config.stop_grace_s
         with suppress(Exception):
+            self._urgent += [call.subject for call in self._children.take_back_cues()]
             while self._children.busy and time.monotonic() < until:
                 self._wait(max(0.0, min(0.2, until - time.monotonic())))
-        cut = [call.subject for call in self._children.stop() if isinstance(call.subject, Claim)]
+        finished, calls = self._children.stop()
+        cut = [call.subject for call in calls if isinstance(call.subject, Claim)]
+        self._urgent += [call.subject for call in self._children.take_unbegun()]
         try:
+            for call, outcome in finished:
+                self._take(call, outcome)
             now = self._clock.now()
             self._write_down(everything=True)
             hand_back(journal=self._journal, claims=list(self._urgent), now=now, begun=False)

@@ -11,8 +11,6 @@ Verb = Literal["isolate", "admit", "release", "provision", "observe"]
 OVER: frozenset[str] = frozenset({"clean", "fenced"})
 RANK: dict[str, int] = {"isolate": 0, "admit": 1, "release": 2, "provision": 3, "observe": 4}
 """Ends before starts, people at the door before preparation."""
-URGENT = 1
-"""The highest rank that may use the whole pool."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
