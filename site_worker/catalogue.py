@@ -6,6 +6,8 @@ from importlib import import_module
 from adapters.contract import Adapter, AdapterDescription
 from adapters.errors import InvalidSettings
 
+_UNKNOWN_S = 60.0
+
 
 def adapter_class(name: str, extra: Mapping[str, str]) -> type[Adapter]:
     """Return the class of an adapter; loads device code, so only children call this."""
@@ -25,6 +27,14 @@ def describe(name: str, extra: Mapping[str, str]) -> AdapterDescription:
     if name not in CATALOGUE:
         raise InvalidSettings(f"There is no adapter called “{name}” at this site.")
     return CATALOGUE[name]
+
+
+def deadline_of(adapter: str, verb: str, *, extra: Mapping[str, str]) -> float:
+    """Return the seconds that a verb of the adapter may take."""
+    try:
+        return describe(adapter, extra).deadline_of(verb).total_seconds()
+    except InvalidSettings:
+        return _UNKNOWN_S  # the child says what is wrong
 
 
 def _own(name: str, place: str) -> type[Adapter]:

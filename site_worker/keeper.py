@@ -15,17 +15,18 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import cache, partial
 
-from adapters.errors import InvalidSettings
 from site_worker.briefing import Briefing, Told
-from site_worker.catalogue import describe
+from site_worker.catalogue import deadline_of
 from site_worker.child import Call
 from site_worker.children import Children
 from site_worker.claims import ENDS, SLOW, STARTS, Claim, claim_due, hand_back, record_outcomes
 from site_worker.clock import Clock
 from site_worker.config import Config
 from site_worker.journal import Journal
+from site_worker.last_resort import LastResort, ends_without_claim
 from site_worker.outcomes import Outcome
 from site_worker.watch import Look, due_looks, record_looks
 
@@ -40,13 +41,6 @@ _RUSH = 1000
 _BREATH_S = 0.02
 """While cues are being worked off, the journal is asked no more often than this."""
 _FORGET_AFTER_S = 30 * 86400.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LastResort:
-    """An end of access without a claim, because the journal cannot be written."""
-
-    claim: Claim
 
 
 class Keeper:
@@ -65,13 +59,13 @@ class Keeper:
         self._bell.setblocking(False)
         self._ear.setblocking(False)
         self._selector.register(self._ear, selectors.EVENT_READ, None)
+        self._deadline_of = cache(partial(deadline_of, extra=config.extra_adapters))
         self._briefing = Briefing(journal, self._deadline_of)
         self._urgent: deque[Claim] = deque()
         self._done: list[tuple[Claim, Outcome]] = []
         self._done_since = 0.0
         self._seen: list[tuple[Look, Outcome]] = []
-        self._last_resort: dict[str, float] = {}
-        self._deadlines: dict[tuple[str, str], float] = {}
+        self._last_resort: set[str] = set()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
         self._swept_at = 0.0
@@ -325,7 +319,7 @@ class Keeper:
         if not isinstance(subject, LastResort):
             self._done.append((claim, outcome))
         elif outcome.failed:
-            self._last_resort.pop(claim.lease_id, None)
+            self._last_resort.discard(claim.lease_id)
         log.log(
             level,
             "site=%s lease=%s verb=%s ms=%.0f outcome=%s",
@@ -359,48 +353,14 @@ class Keeper:
         rush = self._children.cued or len(self._urgent) > self._config.children
         return _RUSH_S if rush else _GATHER_S
 
-    def _deadline_of(self, adapter: str, verb: str) -> float:
-        found = self._deadlines.get((adapter, verb))
-        if found is None:
-            try:
-                found = describe(adapter, self._config.extra_adapters).deadline_of(verb).total_seconds()
-            except InvalidSettings:
-                found = 60.0  # the child says what is wrong
-            self._deadlines[adapter, verb] = found
-        return found
-
     def _shut_without_journal(self) -> None:
-        latest = self._clock.latest()
-        rows = self._journal.db().execute(
-            "SELECT l.lease_id, l.adapter, o.body FROM lease l JOIN lease_order o USING (lease_id)"
-            " WHERE l.may_be_open AND l.ends_at <= ?",
-            (latest,),
-        )
         self._children.fill()
-        for row in rows.fetchall():
+        for end in ends_without_claim(self._journal, self._clock.latest()):
             if not self._children.idle:
                 return
-            if row["lease_id"] in self._last_resort:
-                continue
-            self._last_resort[row["lease_id"]] = latest
-            claim = Claim(
-                token="",
-                lease_id=row["lease_id"],
-                adapter=row["adapter"],
-                verb="isolate",
-                until=latest,
-                body=row["body"],
-            )
-            self._children.start(
-                Call(
-                    adapter=claim.adapter,
-                    verb="isolate",
-                    body=claim.body,
-                    deadline_s=self._deadline_of(claim.adapter, "isolate"),
-                    urgent=True,
-                    subject=LastResort(claim=claim),
-                )
-            )
+            if end.claim.lease_id not in self._last_resort:
+                self._last_resort.add(end.claim.lease_id)
+                self._children.start(replace(self._call(end.claim, urgent=True), subject=end))
 
     def _leave(self) -> None:
         until = time.monotonic() + self._config.stop_grace_s
