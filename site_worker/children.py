@@ -18,9 +18,9 @@ log = logging.getLogger("shary.site")
 _SUSPECT_S = 60.0
 _STALL_S = 0.25
 """A cued call that takes longer than this gives those behind it to others."""
-_AHEAD_S = 0.1
+_AHEAD_S = 0.2
 """How much work a child may have before it in cues."""
-_MOST_CUES = 32
+_FEWEST_CUES, _MOST_CUES = 4, 24
 
 Finished = tuple[Call, Outcome]
 
@@ -35,6 +35,7 @@ class Children:
         self._suspects: dict[str, float] = {}
         self._unbegun: list[Call] = []
         self._pace_s = 0.005
+        self._listened_at = 0.0
         self._no_start_before = 0.0
         self._failed_starts = 0
 
@@ -113,7 +114,7 @@ class Children:
 
     def cues_wanted(self, children: Sequence[Child]) -> int:
         """Return how many cues those children can take; none while they have half of them yet to do."""
-        most = len(children) * max(1, min(_MOST_CUES, int(_AHEAD_S / self._pace_s)))
+        most = len(children) * max(_FEWEST_CUES, min(_MOST_CUES, int(_AHEAD_S / self._pace_s)))
         left = sum(len(child.calls) for child in children)
         return most - left if left <= most // 2 else 0
 
@@ -126,7 +127,8 @@ class Children:
         return unbegun
 
     def _flows(self, child: Child) -> bool:
-        return time.monotonic() - child.since < _STALL_S
+        # By the last time anybody listened: it is not the child that stalls when the worker does.
+        return self._listened_at - child.since < _STALL_S
 
     def handle(self, key: selectors.SelectorKey, events: int) -> list[Finished]:
         """Take what a child sent; return the calls that it finished."""
@@ -151,7 +153,7 @@ class Children:
 
     def kill_overdue(self) -> list[Finished]:
         """Kill the children that did not answer in time; return their calls."""
-        now = time.monotonic()
+        now = self._listened_at = time.monotonic()
         finished: list[Finished] = []
         for child in list(self._children):
             if child.deadline is None or child.deadline > now:

@@ -52,20 +52,21 @@ def claim_due(
     """
     marks = ", ".join("?" * len(full))
     due = (
-        "SELECT lease_id FROM lease WHERE due_at <= CASE verb WHEN 'isolate' THEN ? ELSE ? END"  # noqa: S608
+        "FROM lease WHERE due_at <= CASE verb WHEN 'isolate' THEN ? ELSE ? END"
         " AND due_at <= ? AND claim_until <= ? AND rank >= ? AND rank < ?"
-        f" AND adapter NOT IN ({marks}) ORDER BY rank, due_at, lease_id LIMIT ?"
+        f" AND adapter NOT IN ({marks})"
     )
-    values = (latest, now, latest, now, ranks.start, ranks.stop, *full, limit)
-    if not journal.db().execute(due, values).fetchone():
+    values = (latest, now, latest, now, ranks.start, ranks.stop, *full)
+    if not journal.db().execute(f"SELECT 1 {due} LIMIT 1", values).fetchone():
         return []
     query = (
         f"SELECT {LEASE_COLUMNS}, lease.verb, lease.token, lease_order.body FROM lease"  # noqa: S608
-        f" JOIN lease_order USING (lease_id) WHERE lease.lease_id IN ({due}) ORDER BY rank, due_at, lease_id"
+        " JOIN lease_order USING (lease_id) WHERE lease.lease_id IN"
+        f" (SELECT lease_id {due} ORDER BY rank, due_at, lease_id LIMIT ?) ORDER BY rank, due_at, lease_id"
     )
     claims: list[Claim] = []
     with journal.write(durable=False) as db:
-        for row in db.execute(query, values).fetchall():
+        for row in db.execute(query, (*values, limit)).fetchall():
             lease = _interrupted(lease_of(row)) if row["token"] else lease_of(row)
             step = next_step(lease, latest if lease.ends_at <= latest else now)
             if step is None or step.due_at > (latest if step.verb == "isolate" else now):

@@ -121,17 +121,15 @@ class Keeper:
         self._write_down(everything=False)
         self._sweep()
         self._urgent.extendleft(call.subject for call in reversed(self._children.take_unbegun()))
-        if self._has_time_to_give_out():
+        if not self._children.cued or self._breath_s() <= 0:
             self._gave_out_at = time.monotonic()
-            self._give_out_urgent()
+            self._give_out_ends()
+            self._give_out_starts()
             self._give_out_slow()
             self._brief()
+        elif self._cues_wanted():
+            self._give_out_starts()
         self._wait(self._time_to_sleep())
-
-    def _has_time_to_give_out(self) -> bool:
-        if not self._children.cued:
-            return True
-        return self._breath_s() <= 0 or self._cues_wanted() > 0
 
     def _breath_s(self) -> float:
         return self._gave_out_at + _BREATH_S - time.monotonic()
@@ -152,13 +150,15 @@ class Keeper:
             self._forgot_at = now
             self._journal.forget_over(self._clock.now() - _FORGET_AFTER_S)
 
-    def _give_out_urgent(self) -> None:
+    def _give_out_ends(self) -> None:
         while room := self._children.room(urgent=True):
             # The ends go before all that waits here.
             ends = self._claim(ENDS, room)
             self._urgent.extendleft(reversed(ends))
             if not (self._start_urgent() and ends):
-                break
+                return
+
+    def _give_out_starts(self) -> None:
         while (cues := self._cues_wanted()) or self._children.room_to_open:
             given = False
             if cues or len(self._urgent) < self._children.room_to_open:
