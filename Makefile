@@ -6,6 +6,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	then echo $$p; exit; fi; done)
 VENV := .venv/bin
 PORT ?=
+# Most tests wait for servers and devices more than they compute.
+WORKERS ?= $(shell echo $$((2 * $$(nproc 2>/dev/null || sysctl -n hw.ncpu))))
 ARGS ?=
 export SHARY_PORT := $(PORT)
 
@@ -28,10 +30,10 @@ reset: environment ## Forget everything that `make run` keeps in var/
 	@$(VENV)/python -m shary_portal.quickstart reset
 
 test: environment-dev ## Run the tests
-	@$(VENV)/python -m pytest -n auto -m "not slow" $(ARGS)
+	@$(VENV)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)
 
 test-all: environment-dev ## Run the tests, the slow ones too
-	@$(VENV)/python -m pytest -n auto $(ARGS)
+	@$(VENV)/python -m pytest -n $(WORKERS) $(ARGS)
 
 check: environment-dev ## Format, lint, types, import contracts, migrations
 	$(VENV)/ruff check

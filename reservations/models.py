@@ -165,7 +165,12 @@ class CalendarEntry(models.Model):
             ),
         ]
         indexes: ClassVar = [
-            GistIndex(fields=["kind", "occupies"], name="entry_by_kind", condition=Q(holding=True)),
+            GistIndex(
+                fields=["kind", "occupies"],
+                include=["resource"],
+                name="entry_by_kind",
+                condition=Q(holding=True),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -6,8 +6,9 @@ from uuid import UUID, uuid4
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.db.models import F
 from django.db.models.fields.json import KT
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Lower
 
 from accounts.limits import Limits
 from accounts.models import Organisation, User, validate_time_zone
@@ -132,7 +133,9 @@ class Resource(models.Model):
                 condition=~models.Q(parent=models.F("id")), name="resource_is_no_part_of_itself"
             ),
         ]
-        indexes: ClassVar = [models.Index(fields=["kind", "model"], name="resource_by_kind_and_model")]
+        indexes: ClassVar = [
+            models.Index(F("kind"), Lower("model"), name="resource_by_kind_and_model"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.site.name} · {self.name}"

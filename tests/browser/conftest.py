@@ -9,14 +9,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 import pytest
 import requests
 from django.db import connection
 from django.test import Client
-from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Playwright,
+    Request,
+    sync_playwright,
+)
 
 from accounts.models import Project, User
 from resources.models import Resource, Site
@@ -56,6 +65,23 @@ def browser_type_launch_args() -> dict[str, Any]:
     return {"executable_path": path, "args": ARGUMENTS}
 
 
+# Playwright's event loop runs in this thread from its start to its stop. It stops with each file of
+# tests, so that tests with event loops of their own can follow in the same process.
+@pytest.fixture(scope="module")
+def playwright() -> Iterator[Playwright]:
+    """Playwright, for as long as a file of tests needs it."""
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser(playwright: Playwright, browser_type_launch_args: dict[str, Any]) -> Iterator[Browser]:
+    """One browser for each file of tests; every test has a context of its own."""
+    browser = playwright.chromium.launch(**browser_type_launch_args)
+    yield browser
+    browser.close()
+
+
 @pytest.fixture(scope="session")
 def browser_context_args() -> dict[str, Any]:
     """A desk in Rome, whatever the zone of the machine."""
@@ -78,6 +104,10 @@ class Portal:
 def _server(django_db_setup: None) -> Iterator[Portal]:
     """The portal on uvicorn, as in production, in a process of its own, on the database of the tests."""
     database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}")
+    # A page that polls to the end holds locks while the database is emptied after its test. The request has
+    # to give way, before PostgreSQL looks for a deadlock after a second and perhaps ends the emptying.
+    patience = urlencode({"options": "-c lock_timeout=800ms"}, quote_via=quote)
+    database = database._replace(query="&".join(filter(None, [database.query, patience])))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         command = [sys.executable, "-m", "uvicorn", "shary_portal.asgi:application", "--lifespan", "off"]
         command += ["--fd", str(listening.fileno()), "--log-level", "error", "--timeout-graceful-shutdown", "1"]

@@ -34,9 +34,10 @@ class Faults:
         self._mended.set()
 
     def before(self, context: Any) -> None:
-        """Wait while the switch hangs. A caller that has given up by then is not served."""
+        """Wait while the switch hangs. Whoever was caught in it is not served afterwards either."""
         if self._fault == "hang":
             self._wait(context)
+            context.abort(grpc.StatusCode.UNAVAILABLE, "the switch hung")
 
     def after_change(self, context: Any, device: Device) -> None:
         """Do not answer, or not in time."""
