@@ -76,7 +76,7 @@ def config(tmp_path: Path, hub: Hub) -> Config:
         private_key_file=key_file,
         state_dir=tmp_path / "state",
         extra_adapters=EXTRA,
-        children=3,
+        children=2,
         watch_period_s=0.3,
         alive_period_s=0.5,
         report_retry_s=0.1,

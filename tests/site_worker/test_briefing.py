@@ -141,7 +141,7 @@ def told(device: Device, site, lease) -> None:
 @pytest.mark.parametrize("verb", ["hold", "release"])
 def test_an_order_that_comes_before_the_start_is_what_counts(verb, hub, start_site, device):
     site = start_site()
-    lease = lease_on(device, starts_in=2.5)
+    lease = lease_on(device, starts_in=5.0)
     site.take([hub.hold(lease)])
     told(device, site, lease)
     if verb == "release":
@@ -171,7 +171,7 @@ def test_devices_that_hang_at_the_start_delay_neither_other_starts_nor_ends(hub,
     ending_lease = lease_on(ends)
     site.take([hub.hold(ending_lease)])
     wait_for(lambda: hub.reports("opened"))
-    leases = [lease_on(door, starts_in=4.0) for door in doors]
+    leases = [lease_on(door, starts_in=6.0) for door in doors]
     site.take([hub.hold(lease) for lease in leases])
     told(doors[-1], site, leases[-1])
     start = leases[-1].starts_at.timestamp()

@@ -36,8 +36,8 @@ def test_what_an_adapter_prints_does_not_disturb_its_answer(hub, start_site, dev
     assert admitted["pid"]
 
 
-def test_devices_that_hang_leave_room_for_closing_access_elsewhere(hub, start_site, tmp_path):
-    site = start_site()
+def test_devices_that_hang_leave_room_for_closing_access_elsewhere(hub, config, start_site, tmp_path):
+    site = start_site(replace(config, children=3))
     good, bad = Device(tmp_path / "good"), [Device(tmp_path / f"bad-{n}") for n in range(4)]
     lease = lease_on(good)
     site.take([hub.hold(lease)])
