@@ -150,8 +150,10 @@ def test_two_workers_of_one_site_let_a_crowd_in_once_each_and_nobody_early(
 
 
 def test_orders_and_reports_cross_a_real_broker_and_the_worker_stops_when_told(
-    hub, start_worker, device, broker_url
+    hub, start_worker, device, broker_url, monkeypatch
 ):
+    # Celery would believe the environment before us, and that names the database of another test process.
+    monkeypatch.delenv("CELERY_BROKER_URL")
     worker = start_worker(broker_url)
     lease = lease_on(device)
     order = hub.hold(lease)
