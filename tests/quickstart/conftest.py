@@ -1,10 +1,11 @@
 """What the tests of the quickstart share."""
 
-import os
 import time
 from collections.abc import Callable
 
 import pytest
+
+from tests.running_portal import clean_environment as environment_without_ours
 
 WITHIN_S = 15
 
@@ -27,5 +28,4 @@ def comes_true():
 @pytest.fixture
 def clean_environment() -> dict[str, str]:
     """The environment of somebody who has set nothing for SHARY, Django or the servers."""
-    ours = ("SHARY_", "DATABASE_URL", "CELERY_", "DJANGO_", "PYTEST_", "PG", "COV_")
-    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return environment_without_ours()

@@ -1,79 +1,28 @@
 """`make run` as somebody meets it: the real thing, on a folder of its own."""
 
 import os
-import re
 import signal
 import socket
-import subprocess
-import sys
-import threading
 import time
 import urllib.request
-from pathlib import Path
 
 import psutil
 import pytest
 
 from shary_portal.quickstart.ports import free_port
 from shary_portal.quickstart.postgres import EmbeddedPostgres
-from shary_portal.quickstart.processes import left_over, sweep
+from shary_portal.quickstart.processes import left_over
 from shary_portal.quickstart.state import StateFolder
 from shary_portal.quickstart.valkey import EmbeddedValkey
-
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests.running_portal import RunningPortal, remove_traces
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(240)]
-
-
-class Portal:
-    """A portal that runs beside the test."""
-
-    def __init__(self, folder, environment, *, port):
-        self.state = StateFolder(folder)
-        self.lines = []
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "shary_portal.quickstart", "run", "--with-parent", "--port", str(port)],
-            cwd=ROOT,
-            env=environment | {"SHARY_STATE_DIR": str(folder)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self):
-        for line in self.process.stdout:
-            self.lines.append(line)
-
-    @property
-    def said(self):
-        return "".join(self.lines)
-
-    def address(self, *, within_s=120):
-        deadline = time.monotonic() + within_s
-        while not (found := re.search(r"SHARY is ready: (\S+)", self.said)):
-            assert self.process.poll() is None, self.said
-            assert time.monotonic() < deadline, self.said
-            time.sleep(0.05)
-        return found[1]
-
-    def leave(self, number=signal.SIGINT):
-        self.process.send_signal(number)
-        status = self.process.wait(60)
-        self._reader.join()
-        self.process.stdout.close()
-        return status
 
 
 @pytest.fixture
 def folder(tmp_path):
     yield tmp_path / "var"
-    mark = str(tmp_path / "var")
-    sweep(mark)
-    EmbeddedValkey(tmp_path / "var" / "valkey").stop()
-    EmbeddedPostgres(tmp_path / "var" / "postgres").stop()
+    remove_traces(tmp_path / "var")
 
 
 @pytest.fixture
@@ -81,7 +30,7 @@ def start(folder, clean_environment):
     portals = []
 
     def start(*, port=None):
-        portals.append(Portal(folder, clean_environment, port=port or free_port()))
+        portals.append(RunningPortal(folder, clean_environment, port=port or free_port()))
         return portals[-1]
 
     yield start
