@@ -18,8 +18,8 @@ from reservations.services.choosing import pool_for
 from reservations.services.windows import BookedWindow
 from reservations.words import zone_of
 from resources.api.resources import ResourceShape
+from resources.described import described
 from resources.models import Resource
-from resources.selectors import described_resources
 
 SLOTS_SHOWN = 5
 FARTHEST_SEARCH = timedelta(days=92)
@@ -53,9 +53,7 @@ class FreeDoor(Door[Resource]):
             raise serializers.ValidationError({"to": ["The end must come after the start."]})
         wanted = Wanted(kind=asked["kind"], model=asked["model"], site=asked["site"])
         free = free_resource_ids(wanted, starts_at=starts_at, ends_at=asked["to"], limit=asked["limit"])
-        place = {key: number for number, key in enumerate(free)}
-        found = sorted(described_resources().filter(pk__in=free), key=lambda each: place[each.pk])
-        return Response(ResourceShape(found, many=True).data)
+        return Response(described(free))
 
 
 class FindSlotDoor(Door[Resource]):
