@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -45,7 +46,7 @@ class FreeDoor(Door[Resource]):
     filter_backends = ()
 
     @extend_schema(operation_id="free", parameters=[FreeQuery], responses=ResourceShape(many=True))
-    def list(self, request: Request) -> Response:
+    def list(self, request: Request) -> HttpResponse:
         """List the resources of a kind that are free for a whole window, with time to prepare and to clean."""
         asked = self.read_query(FreeQuery)
         starts_at = asked.get("from", self.now)
@@ -53,7 +54,7 @@ class FreeDoor(Door[Resource]):
             raise serializers.ValidationError({"to": ["The end must come after the start."]})
         wanted = Wanted(kind=asked["kind"], model=asked["model"], site=asked["site"])
         free = free_resource_ids(wanted, starts_at=starts_at, ends_at=asked["to"], limit=asked["limit"])
-        return Response(described(free))
+        return HttpResponse(described(free), content_type="application/json")
 
 
 class FindSlotDoor(Door[Resource]):

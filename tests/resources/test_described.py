@@ -1,5 +1,6 @@
 """What the database puts together is what the API shows elsewhere."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -21,8 +22,8 @@ def test_it_says_the_same_as_the_list_of_resources() -> None:
     keys = [odd.pk, card.pk, host.pk]
     shown = {resource.pk: resource for resource in described_resources().filter(pk__in=keys)}
     expected = JSONRenderer().render(ResourceShape([shown[key] for key in keys], many=True).data)
-    assert JSONRenderer().render(described(keys)) == expected
+    assert json.loads(described(keys)) == json.loads(expected)
 
 
 def test_nothing_is_described_as_an_empty_list() -> None:
-    assert described([]) == []
+    assert described([]) == "[]"
