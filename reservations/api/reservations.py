@@ -1,6 +1,5 @@
 """Reservations: book, read, change."""
 
-from typing import Any
 from uuid import UUID
 
 import django_filters
@@ -14,7 +13,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.door import Door
-from accounts.models import User
 from reservations.api.asked import AskedEnd, AskedReservation, AskedWindow, asks_of
 from reservations.api.presenting import reservation_brief, reservation_whole
 from reservations.api.shapes import ReservationBrief, ReservationShape, WouldBook
@@ -22,7 +20,6 @@ from reservations.models import Reservation
 from reservations.phase import Phase
 from reservations.selectors.extension import latest_end
 from reservations.selectors.reservations import (
-    leases_just_booked,
     reservations_in_phase,
     reservations_of,
     with_history,
@@ -101,7 +98,6 @@ class ReservationDoor(Door[Reservation]):
         request that is sent twice books once.
         """
         reservation = booking.book(self._asked(), now=self.now)
-        _complete(reservation, self.person)
         shown = reservation_whole(reservation, Viewer(self.person), now=self.now)
         return Response(
             shown,
@@ -186,13 +182,3 @@ class ReservationDoor(Door[Reservation]):
         viewer = Viewer(self.person)
         latest = latest_end(reservation, now=self.now) if viewer.may_change(reservation) else None
         return Response(reservation_whole(reservation, viewer, now=self.now, latest_end=latest))
-
-
-def _complete(reservation: Reservation, holder: User) -> None:
-    """Give a new reservation the leases and events that it does not bring along; it can have no proof yet."""
-    known: dict[str, Any] = getattr(reservation, "_prefetched_objects_cache", {})
-    if "leases" not in known:
-        known["leases"] = leases_just_booked(reservation, actor=holder)
-        reservation._prefetched_objects_cache = known  # type: ignore[attr-defined]  # noqa: SLF001
-    for lease in known["leases"]:
-        lease._prefetched_objects_cache.setdefault("proofs", [])  # noqa: SLF001

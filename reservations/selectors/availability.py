@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Max, Q
+from django.db.models import Q
 
 from resources.models import Cover, Resource
 
@@ -143,9 +143,3 @@ def relatives(resource_ids: Collection[UUID]) -> dict[UUID, set[UUID]]:
         found[whole].add(part)
         found[part].add(whole)
     return found
-
-
-def widest_margins(kind: str) -> tuple[int, int]:
-    """Return the longest preparation and clean-up of a kind, in seconds."""
-    widest = Resource.objects.filter(kind=kind).aggregate(Max("preparation_s"), Max("cleanup_s"))
-    return widest["preparation_s__max"] or 0, widest["cleanup_s__max"] or 0

@@ -2,14 +2,11 @@
 
 from uuid import UUID
 
-from django.db import connection
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 
 from accounts.models import User
-from accounts.rows import columns_of, instances
 from reservations.models import Lease, LeaseEvent, Reservation
 from reservations.phase import RULES, Phase
-from resources.models import Resource, Site
 
 
 def with_leases(reservations: QuerySet[Reservation]) -> QuerySet[Reservation]:
@@ -52,26 +49,3 @@ def reservations_in_phase(found: QuerySet[Reservation], phase: Phase) -> QuerySe
 def versions_of(reservation_ids: list[UUID]) -> dict[UUID, int]:
     """Return how often each reservation has changed."""
     return dict(Reservation.objects.filter(pk__in=reservation_ids).values_list("pk", "version"))
-
-
-_JUST_BOOKED = f"""
-SELECT {columns_of(LeaseEvent).under("e")}, {columns_of(Lease).under("l")}, {columns_of(Resource).under("r")},
-       {columns_of(Site).under("s")}
-FROM reservations_lease l JOIN reservations_leaseevent e ON e.lease_id = l.id
-JOIN resources_resource r ON r.id = l.resource_id JOIN resources_site s ON s.id = r.site_id
-WHERE l.reservation_id = %s ORDER BY l.starts_at, l.id
-"""  # noqa: S608 - put together from the names of columns only
-
-
-def leases_just_booked(reservation: Reservation, *, actor: User) -> list[Lease]:
-    """Return the leases of a new reservation, each with its resource and its first and only event."""
-    with connection.cursor() as cursor:
-        cursor.execute(_JUST_BOOKED, [reservation.pk])
-        rows = cursor.fetchall()
-    leases = []
-    for row in rows:
-        event, lease, resource, site = instances(row, LeaseEvent, Lease, Resource, Site)
-        resource.site, lease.resource, lease.reservation, event.actor = site, resource, reservation, actor
-        lease._prefetched_objects_cache = {"events": [event]}  # noqa: SLF001
-        leases.append(lease)
-    return leases

@@ -7,6 +7,7 @@ and their first events in one statement each; the calendar's entries follow by t
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -106,11 +107,12 @@ def enter(reservation: Reservation, leases: Sequence[Lease], *, now: datetime) -
             lease=lease, at=now, actor=reservation.holder, source="", to=lease.status, reason=reason
         )
         _bring_along(lease, "events", [event])
+        _bring_along(lease, "proofs", [])
     _bring_along(reservation, "leases", list(leases))
     reservation._state.adding = False  # noqa: SLF001
 
 
-def _bring_along(owner: Reservation | Lease, name: str, rows: list[Lease] | list[LeaseEvent]) -> None:
+def _bring_along(owner: Reservation | Lease, name: str, rows: list[Any]) -> None:
     manager = getattr(owner, name)
     known = manager.all()
     known._result_cache = rows  # noqa: SLF001

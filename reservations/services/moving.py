@@ -9,6 +9,7 @@ from reservations.models import Lease
 from reservations.selectors.availability import Wanted, free_resource_ids
 from reservations.services.engine.post import tell_holder
 from reservations.services.races import is_lost_race
+from reservations.states import Status
 from resources.models import Resource
 
 LOOKED_AT = 50
@@ -56,7 +57,7 @@ def _take(lease: Lease, resource_id: UUID, now: datetime) -> bool:
                 preparation_s=other.preparation_s,
                 cleanup_s=other.cleanup_s,
                 next_action_at=max(now, lease.starts_at - timedelta(seconds=other.preparation_s))
-                if lease.status == "SCHEDULED"
+                if lease.status == Status.SCHEDULED
                 else lease.next_action_at,
                 trouble="",
             )
