@@ -163,7 +163,7 @@ def test_orders_and_reports_cross_a_real_broker_and_the_worker_stops_when_told(
     with redis.Redis.from_url(broker_url) as broker:
 
         def opened() -> object:
-            message = broker.lpop("hub")
+            message = broker.rpop("hub")  # Celery pushes on the left: the oldest is on the right
             if message:
                 envelope = json.loads(message)
                 assert envelope["headers"]["task"] == "hub.take_reports"
