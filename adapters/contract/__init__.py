@@ -15,6 +15,7 @@ from adapters.contract.values import (
     Observation,
     Problem,
     Target,
+    UseBlock,
 )
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "Problem",
     "Secrets",
     "Target",
+    "UseBlock",
 ]

@@ -1,10 +1,12 @@
 """The verbs of an adapter and what each of them promises."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
 from adapters.contract.description import AdapterDescription
 from adapters.contract.values import Access, CleanProof, FoundDevice, LeaseOrder, Observation, Target
+from adapters.errors import DeviceRefused
 
 
 class Secrets(Protocol):
@@ -69,3 +71,11 @@ class Adapter(ABC):
     @abstractmethod
     def discover(self, target: Target) -> tuple[FoundDevice, ...]:
         """Return the devices found behind the settings of `target`, for the operator to accept."""
+
+    def reshape(self, target: Target, geometry: Sequence[str]) -> FoundDevice:
+        """Cut the idle device into the parts that the geometry names; return it with its parts.
+
+        Idempotent: a device that is cut like that already is left as it is. Raises `DeviceBusy` when
+        anything uses the device, and changes nothing then. Most devices cannot be cut.
+        """
+        raise DeviceRefused(f"{target.name} cannot be cut into parts by {self.description.title}.")

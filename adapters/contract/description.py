@@ -16,6 +16,11 @@ def nothing_more_to_check(parameters: Json, artefacts: Sequence[Artefact]) -> tu
     return ()
 
 
+def nothing_to_warn_of(settings: Json, parameters: Json) -> tuple[str, ...]:
+    """The default `warn`: the notice has said everything."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArtefactSlot:
     """A file that the holder may or must give with a booking."""
@@ -56,6 +61,14 @@ class AdapterDescription:
     """The hard time limit of each verb, after which its process is killed."""
     notice: str = ""
     """What a holder should know before booking, in a sentence."""
+    warn: Callable[[Json, Json], tuple[str, ...]] = nothing_to_warn_of
+    """What a holder should know of one booking, from the device's settings and what they chose.
+
+    Said before it happens, such as “Your virtual machine is restarted at the start”. Offline; for
+    values that are not valid it says nothing.
+    """
+    can_reshape: bool = False
+    """Whether `reshape` can cut its devices into parts."""
 
     def deadline_of(self, verb: str) -> timedelta:
         """Return the hard time limit of a verb: its own, or a minute."""

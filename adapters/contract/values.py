@@ -117,7 +117,13 @@ class Observation:
     epoch: int | None = None
     detail: str = ""
     measurements: Mapping[str, float] = field(default_factory=dict)
-    """Numbers with their unit in the name: `memory_used_mib`, `utilisation_percent`."""
+    """Numbers with their unit in the name: `memory_used_mib`, `utilisation_percent`.
+
+    Those taken while a lease is open become the lease's measured use.
+    """
+    unfit: str = ""
+    """Why the device must not be lent until an operator has looked, such as an uncorrectable memory
+    error; empty when it may be. `healthy` may come back by itself, this may not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +170,16 @@ class FoundDevice:
     attributes: Json = field(default_factory=dict)
     settings: Json = field(default_factory=dict)
     parts: tuple["FoundDevice", ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseBlock:
+    """How much a lease used its device, at even steps over a span of time."""
+
+    began_at: datetime
+    step_s: int
+    columns: Mapping[str, tuple[float | None, ...]]
+    """Each measurement's mean per step, oldest first, all of one length; None where nothing was seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ from adapters.contract.values import (
     LeaseOrder,
     Observation,
     Target,
+    UseBlock,
 )
 
 T = TypeVar("T")
@@ -36,15 +37,22 @@ class Order:
 
     `hold`: be ready for the lease, open access at its start, close it at its end.
     `release`: close access now, clean, prove. `watch`: these are the site's devices, look at
-    each of them regularly. `discover`: say what is found behind these settings.
+    each of them regularly. `discover`: say what is found behind these settings. `reshape`: cut
+    the one target, which is idle, into the parts that `geometry` names.
     """
 
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     site: str
-    verb: Literal["hold", "release", "watch", "discover"]
+    verb: Literal["hold", "release", "watch", "discover", "reshape"]
     issued_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     lease: LeaseOrder | None = None
     targets: tuple[Target, ...] = ()
+    geometry: tuple[str, ...] = ()
+    """The profiles that a card is to be cut into, such as `3g.40gb`; empty for the whole card."""
+    epoch: int | None = None
+    """Of a `reshape`: it fences the target and its parts as a hand-over does."""
+    covers: tuple[str, ...] = ()
+    """Of a `reshape`: the target and all its parts as they are now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +72,25 @@ class Report:
     `prepared`: ready, access closed. `opened` / `isolated`: access was opened / closed at `at`.
     `clean`: released, with its proof. `failed`: a verb gave up or is being tried again (see
     `failure`); `final` says that the site will not try again by itself. `stale`: the order was
-    refused for its epoch or revision. `observed`, `discovered`, `alive`: as they say.
+    refused for its epoch or revision. `used`: how much a lease used its device. `reshaped`: the
+    card with its parts as they are now, or why it could not be cut. `observed`, `discovered`,
+    `alive`: as they say.
     """
 
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     site: str
     event: Literal[
-        "prepared", "opened", "isolated", "clean", "failed", "stale", "observed", "discovered", "alive"
+        "prepared",
+        "opened",
+        "isolated",
+        "clean",
+        "failed",
+        "stale",
+        "used",
+        "observed",
+        "discovered",
+        "reshaped",
+        "alive",
     ]
     at: datetime
     lease_id: str | None = None
@@ -83,6 +103,7 @@ class Report:
     final: bool = False
     observation: Observation | None = None
     devices: tuple[FoundDevice, ...] = ()
+    use: UseBlock | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -4,15 +4,14 @@ import re
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from pydantic.dataclasses import dataclass
 
 from adapters.contract import AdapterDescription
-from adapters.pci import normal_form
+from adapters.gpu import GpuAttributes, PciAddress
 
 _STRICT = ConfigDict(extra="forbid")
 
-PciAddress = Annotated[str, AfterValidator(normal_form)]
 SecretName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 LxdName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 ImageAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:-]{0,127}$")]
@@ -142,21 +141,6 @@ class LxdSettings:
         """Return the path of the account's authorized keys inside an instance."""
         home = "/root" if self.login_user == "root" else f"/home/{self.login_user}"
         return f"{home}/.ssh/authorized_keys"
-
-
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
-class GpuAttributes:
-    """What a user can search for."""
-
-    model: Annotated[str, Field(title="Model", min_length=1, description="Such as NVIDIA H100 80GB HBM3.")]
-    memory_gib: Annotated[float | None, Field(title="Memory in GiB", gt=0)] = None
-    cards: Annotated[int, Field(title="Number of cards", ge=1)] = 1
-    pci: Annotated[PciAddress | None, Field(title="PCI address")] = None
-    uuid: Annotated[str | None, Field(title="UUID", max_length=120)] = None
-    cuda_cores: Annotated[int | None, Field(title="CUDA cores", gt=0)] = None
-    relative_speed: Annotated[
-        float | None, Field(title="Relative speed", gt=0, description="1 is the site's slowest card.")
-    ] = None
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
