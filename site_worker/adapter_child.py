@@ -110,6 +110,10 @@ class Calls:
                 return to_json(adapter.observe(from_json(Target, body)))
             case "discover":
                 return to_json(adapter.discover(from_json(Target, body)))
+            case "reshape":
+                asked = json.loads(body)
+                target = from_json(Target, json.dumps(asked["target"]))
+                return to_json(adapter.reshape(target, tuple(asked["geometry"])))
         return ""
 
 

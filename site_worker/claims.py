@@ -175,7 +175,7 @@ def _interrupted(lease: Lease) -> Lease:
 
 
 def _is_blocked(db: sqlite3.Connection, lease: Lease, now: float) -> bool:
-    """Return whether another lease is acting on one of the same devices, or must first be shut."""
+    """Return whether another lease is acting on one of the same devices, or must first be shut, or a cut goes on."""
     row = db.execute(
         "SELECT 1 FROM cover mine JOIN cover theirs USING (resource_id)"
         " JOIN lease l ON l.lease_id = theirs.lease_id"
@@ -183,4 +183,11 @@ def _is_blocked(db: sqlite3.Connection, lease: Lease, now: float) -> bool:
         " AND (l.claim_until > ? OR (l.epoch < ? AND l.wanted = 'closed' AND l.phase != 'fenced')) LIMIT 1",
         (lease.lease_id, now, lease.epoch),
     )
-    return row.fetchone() is not None
+    if row.fetchone() is not None:
+        return True
+    cut = db.execute(
+        "SELECT 1 FROM cover mine JOIN cover theirs USING (resource_id) JOIN cut ON cut.id = theirs.lease_id"
+        " WHERE mine.lease_id = ? AND cut.claim_until > ? LIMIT 1",
+        (lease.lease_id, now),
+    )
+    return cut.fetchone() is not None

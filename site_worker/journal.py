@@ -51,6 +51,11 @@ CREATE INDEX IF NOT EXISTS watched_due ON watched (next_at);
 CREATE TABLE IF NOT EXISTS search (
   id TEXT PRIMARY KEY, adapter TEXT NOT NULL, target TEXT NOT NULL, next_at REAL NOT NULL
 );
+CREATE TABLE IF NOT EXISTS cut (
+  id TEXT PRIMARY KEY, resource_id TEXT NOT NULL, epoch INTEGER NOT NULL, adapter TEXT NOT NULL,
+  body TEXT NOT NULL, next_at REAL NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, answer TEXT,
+  claim_until REAL NOT NULL DEFAULT 0, owner TEXT
+);
 CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 
@@ -146,8 +151,9 @@ class Journal:
         row = self.db().execute(
             "SELECT min(at) FROM (SELECT min(due_at) AS at FROM lease"
             " WHERE due_at IS NOT NULL AND claim_until <= ?"
-            " UNION ALL SELECT min(next_at) FROM watched UNION ALL SELECT min(next_at) FROM search)",
-            (now,),
+            " UNION ALL SELECT min(next_at) FROM watched UNION ALL SELECT min(next_at) FROM search"
+            " UNION ALL SELECT min(next_at) FROM cut WHERE answer IS NULL AND claim_until <= ?)",
+            (now, now),
         )
         found: float | None = row.fetchone()[0]
         return found
@@ -157,7 +163,7 @@ class Journal:
         db = self.db()
         owners = {
             row[0]
-            for table in ("lease", "outgoing")
+            for table in ("lease", "outgoing", "cut")
             for row in db.execute(f"SELECT DISTINCT owner FROM {table} WHERE claim_until > 0")  # noqa: S608
         }
         gone = [owner for owner in owners if owner and owner != self.owner and not is_alive(owner)]
@@ -169,7 +175,9 @@ class Journal:
                     freed += db.execute(
                         "UPDATE lease SET claim_until = 0 WHERE owner = ? AND claim_until > 0", (owner,)
                     ).rowcount
-                    db.execute("UPDATE outgoing SET claim_until = 0, owner = NULL WHERE owner = ?", (owner,))
+                    for table in ("outgoing", "cut"):
+                        free = f"UPDATE {table} SET claim_until = 0, owner = NULL WHERE owner = ?"  # noqa: S608
+                        db.execute(free, (owner,))
         return freed
 
     def forget_over(self, before: float) -> None:
@@ -181,7 +189,10 @@ class Journal:
                 (before,),
             )
             for table in ("lease_order", "cover"):
-                db.execute(f"DELETE FROM {table} WHERE lease_id NOT IN (SELECT lease_id FROM lease)")  # noqa: S608
+                db.execute(
+                    f"DELETE FROM {table} WHERE lease_id NOT IN"  # noqa: S608
+                    " (SELECT lease_id FROM lease UNION ALL SELECT id FROM cut WHERE answer IS NULL)"
+                )
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:

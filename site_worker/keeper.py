@@ -28,6 +28,7 @@ from site_worker.config import Config
 from site_worker.journal import Journal
 from site_worker.last_resort import LastResort, ends_without_claim
 from site_worker.outcomes import Outcome
+from site_worker.reshaping import Cut, due_cuts, record_cuts
 from site_worker.watch import Look, due_looks, record_looks
 
 log = logging.getLogger("shary.site")
@@ -65,6 +66,7 @@ class Keeper:
         self._done: list[tuple[Claim, Outcome]] = []
         self._done_since = 0.0
         self._seen: list[tuple[Look, Outcome]] = []
+        self._cuts: list[tuple[Cut, Outcome]] = []
         self._last_resort: set[str] = set()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
@@ -220,6 +222,7 @@ class Keeper:
             if not self._start_claim(claim, urgent=False):
                 return
         room -= len(claims)
+        room -= self._give_out_cuts(room)
         if room <= 0:
             return
         looks = due_looks(
@@ -241,6 +244,30 @@ class Keeper:
                     subject=look,
                 )
             )
+
+    def _give_out_cuts(self, room: int) -> int:
+        if room <= 0:
+            return 0
+        cuts = due_cuts(
+            journal=self._journal,
+            site=self._config.site,
+            now=self._clock.now(),
+            limit=room,
+            deadline_of=self._deadline_of,
+            full=self._children.full(urgent=False),
+        )
+        for cut in cuts:
+            self._children.start(
+                Call(
+                    adapter=cut.adapter,
+                    verb="reshape",
+                    body=cut.body,
+                    deadline_s=self._deadline_of(cut.adapter, "reshape"),
+                    urgent=False,
+                    subject=cut,
+                )
+            )
+        return len(cuts)
 
     def _start_claim(self, claim: Claim, *, urgent: bool) -> bool:
         deadline_s = self._deadline_of(claim.adapter, claim.verb)
@@ -265,7 +292,7 @@ class Keeper:
     def _time_to_sleep(self) -> float:
         now = self._clock.now()
         sleep = _LONGEST_SLEEP_S
-        if self._done or self._seen:
+        if self._done or self._seen or self._cuts:
             sleep = min(sleep, self._done_since + self._gather_s() - time.monotonic())
         deadline = self._children.next_deadline()
         if deadline is not None:
@@ -296,12 +323,17 @@ class Keeper:
             if not outcome.failed:
                 self._briefing.learned(call.subject, json.loads(outcome.value or "[]"))
             return
-        if not self._done and not self._seen:
+        if not (self._done or self._seen or self._cuts):
             self._done_since = time.monotonic()
         result = f"{outcome.error}: {outcome.message}" if outcome.failed else "ok"
         level = logging.WARNING if outcome.failed else logging.INFO
         subject = call.subject
         ms = outcome.duration_s * 1000
+        if isinstance(subject, Cut):
+            self._cuts.append((subject, outcome))
+            what = "site=%s device=%s verb=reshape ms=%.0f outcome=%s"
+            log.log(level, what, self._config.site, subject.resource_id, ms, result)
+            return
         if isinstance(subject, Look):
             self._seen.append((subject, outcome))
             if outcome.failed:
@@ -331,7 +363,7 @@ class Keeper:
         )
 
     def _write_down(self, *, everything: bool) -> None:
-        if not (self._done or self._seen):
+        if not (self._done or self._seen or self._cuts):
             return
         waited = time.monotonic() - self._done_since
         if not everything and waited < self._gather_s() and len(self._done) < _RUSH:
@@ -341,12 +373,13 @@ class Keeper:
                 journal=self._journal, site=self._config.site, policy=self._config.policy, outcomes=self._done
             )
             record_looks(journal=self._journal, config=self._config, looks=self._seen)
+            record_cuts(journal=self._journal, site=self._config.site, cuts=self._cuts)
         except sqlite3.Error:
             raise  # kept, and written down when the journal can be written again
         except Exception:
             # A bug of ours in one outcome must not stop all others: these claims run out by themselves.
             log.exception("site=%s %d outcomes are dropped", self._config.site, len(self._done))
-        self._done, self._seen = [], []
+        self._done, self._seen, self._cuts = [], [], []
         self._on_reports()
 
     def _gather_s(self) -> float:

@@ -14,6 +14,7 @@ from adapters.contract.wire import BadSeal, Order, Report, to_json, unseal
 from site_worker.journal import Journal, add_reports, read_lease, write_lease
 from site_worker.lease import OVER, Lease, Wanted
 from site_worker.outcomes import current_reports, moment
+from site_worker.reshaping import covers_of, cut_id, known_cut, refuse_cut, write_cut
 
 log = logging.getLogger("shary.site")
 
@@ -61,6 +62,8 @@ def _verified(message: str, site: str, hub_key: Ed25519PublicKey) -> Order:
         raise BadSeal(f"The order is for the site “{order.site}”.")
     if order.verb in {"hold", "release"} and order.lease is None:
         raise BadSeal(f"The order to {order.verb} names no lease.")
+    if order.verb == "reshape" and (len(order.targets) != 1 or order.epoch is None):
+        raise BadSeal("The order to reshape has to name one device and its epoch.")
     return order
 
 
@@ -71,6 +74,8 @@ def _take(db: sqlite3.Connection, site: str, order: Order, message: str, now: fl
         case "discover":
             _take_search(db, order, now)
             return "taken"
+        case "reshape":
+            return _take_cut(db, site, order, now)
         case _:
             assert order.lease is not None  # noqa: S101  # checked when it was verified
             wanted: Wanted = "held" if order.verb == "hold" else "released"
@@ -81,7 +86,7 @@ def _take_lease(
     db: sqlite3.Connection, site: str, order: LeaseOrder, wanted: Wanted, message: str, now: float
 ) -> str:
     covers = tuple(sorted({order.target.resource_id, *order.covers}))
-    highest = _higher_epoch(db, order, covers)
+    highest = _higher_epoch(db, order.lease_id, order.epoch, covers)
     if highest is not None:
         what = f"The device has seen epoch {highest}; the order carries {order.epoch}."
         add_reports(db, [_stale(site, order, now, what, highest_epoch=highest)])
@@ -100,7 +105,7 @@ def _take_lease(
             write_lease(db, current, now)
             add_reports(db, current_reports(site, current))
             return "repeated"
-    _raise_epochs(db, order, covers, now)
+    _raise_epochs(db, order.lease_id, order.epoch, covers, now)
     write_lease(db, _ordered(known, order, wanted), now)
     db.execute(
         "INSERT OR REPLACE INTO lease_order (lease_id, body, sealed) VALUES (?, ?, ?)",
@@ -113,7 +118,20 @@ def _take_lease(
     return "taken"
 
 
-def _higher_epoch(db: sqlite3.Connection, order: LeaseOrder, covers: Sequence[str]) -> int | None:
+def _take_cut(db: sqlite3.Connection, site: str, order: Order, now: float) -> str:
+    if known_cut(db, order):
+        return "repeated"
+    name, epoch, covers = cut_id(order), order.epoch or 0, covers_of(order)
+    highest = _higher_epoch(db, name, epoch, covers)
+    if highest is not None:
+        refuse_cut(db, site, order, highest, now)
+        return "stale"
+    _raise_epochs(db, name, epoch, covers, now)
+    write_cut(db, order, now)
+    return "taken"
+
+
+def _higher_epoch(db: sqlite3.Connection, holder: str, epoch: int, covers: Sequence[str]) -> int | None:
     """Return the epoch that refuses the order, or None.
 
     A whole device and its parts fence each other. Each hand-over has an epoch of its own, so the
@@ -121,38 +139,31 @@ def _higher_epoch(db: sqlite3.Connection, order: LeaseOrder, covers: Sequence[st
     """
     for resource_id in covers:
         seen = db.execute("SELECT epoch, lease_id FROM epoch WHERE resource_id = ?", (resource_id,)).fetchone()
-        if seen and (
-            seen["epoch"] > order.epoch or (seen["epoch"] == order.epoch and seen["lease_id"] != order.lease_id)
-        ):
+        if seen and (seen["epoch"] > epoch or (seen["epoch"] == epoch and seen["lease_id"] != holder)):
             found: int = seen["epoch"]
             return found
     return None
 
 
-def _raise_epochs(db: sqlite3.Connection, order: LeaseOrder, covers: Sequence[str], now: float) -> None:
+def _raise_epochs(db: sqlite3.Connection, holder: str, epoch: int, covers: Sequence[str], now: float) -> None:
     db.executemany(
         "INSERT INTO epoch (resource_id, epoch, lease_id) VALUES (?, ?, ?)"
         " ON CONFLICT (resource_id) DO UPDATE SET epoch = excluded.epoch, lease_id = excluded.lease_id",
-        [(resource_id, order.epoch, order.lease_id) for resource_id in covers],
+        [(resource_id, epoch, holder) for resource_id in covers],
     )
     earlier: set[str] = set()
     for resource_id in covers:
         rows = db.execute(
             "SELECT l.lease_id FROM cover c JOIN lease l USING (lease_id)"
             " WHERE c.resource_id = ? AND l.epoch < ? AND l.phase NOT IN ('clean', 'fenced')",
-            (resource_id, order.epoch),
+            (resource_id, epoch),
         )
         earlier.update(row["lease_id"] for row in rows)
     for lease_id in sorted(earlier):
         lease = read_lease(db, lease_id)
-        if lease is None or lease.lease_id == order.lease_id:
+        if lease is None or lease.lease_id == holder:
             continue
-        log.warning(
-            "lease=%s is fenced: its device was handed on to lease=%s with epoch %d",
-            lease_id,
-            order.lease_id,
-            order.epoch,
-        )
+        log.warning("lease=%s is fenced: its device was handed on to %s with epoch %d", lease_id, holder, epoch)
         shut = lease.phase in {"new", "isolated"} and not lease.may_be_open
         write_lease(db, replace(lease, wanted="closed", phase="fenced" if shut else lease.phase), now)
 

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -199,6 +199,18 @@ class FileDevice(Adapter):
         device = Device(target.settings["folder"])
         self._begin(device, "discover")
         return (FoundDevice(name=device.folder.name, kind="file", model="folder"),)
+
+    def reshape(self, target: Target, geometry: Sequence[str]) -> FoundDevice:
+        device = Device(target.settings["folder"])
+        self._begin(device, "reshape")
+        with device.state() as state:
+            if state.get("lease"):
+                raise DeviceBusy(f"It carries {state['lease']}.")
+            if state.get("geometry") != list(geometry):
+                state["geometry"] = list(geometry)
+                device.note(verb="reshape", event="cut", geometry=list(geometry))
+        parts = tuple(FoundDevice(name=f"part {n}", kind="part", model=name) for n, name in enumerate(geometry))
+        return FoundDevice(name=device.folder.name, kind="file", model="folder", parts=parts)
 
 
 class Doorman(Adapter):
