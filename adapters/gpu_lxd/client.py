@@ -1,85 +1,42 @@
-"""The wire to an LXD server: one pinned connection, a deadline on each request, our errors."""
+"""What we ask of an LXD server: instances, their files, its graphics cards."""
 
-import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pylxd
-import requests
-from cryptography import x509
-from pylxd.client import get_session_for_url
-from pylxd.exceptions import ClientConnectionFailed, LXDAPIException, NotFound
-from urllib3.exceptions import MaxRetryError, NewConnectionError
+from pylxd.exceptions import LXDAPIException, NotFound
 
 from adapters.contract import Secrets
-from adapters.errors import (
-    AdapterError,
-    DeviceBusy,
-    DeviceRefused,
-    DeviceUnreachable,
-    InvalidSettings,
-    OutcomeUnknown,
-)
+from adapters.errors import DeviceBusy, DeviceRefused
 from adapters.gpu_lxd.instance import Card, Instance
 from adapters.gpu_lxd.settings import LxdSettings
+from adapters.gpu_lxd.wire import LxdWire
 from adapters.pci import normal_form
 
-_PAUSE_S = 0.05
-_BUSY_WORDS = ("is busy running", "busy running a", "instance is busy", "currently in use")
 
-
-class LxdClient:
+class LxdClient(LxdWire):
     """A fresh connection to the LXD server of a site."""
 
     def __init__(self, *, settings: LxdSettings, secrets: Secrets) -> None:
-        self.settings = settings
-        endpoint = settings.endpoint.rstrip("/")
-        certificate = (secrets.path(settings.certificate_secret), secrets.path(settings.key_secret))
-        pinned = secrets.path(settings.server_certificate_secret)
-        _refuse_unusable(settings, certificate, pinned)
-        session = get_session_for_url(endpoint, cert=certificate, verify=pinned)
-        # REQUESTS_CA_BUNDLE in the worker's environment would take the place of the pinned certificate.
-        session.trust_env = False
-        with self._translated("reach the LXD server", changes=False):
-            # Without a project: the requests that look over all projects must not carry one.
-            self._lxd = pylxd.Client(endpoint=endpoint, session=session, timeout=settings.timeout_s)
-        if not self._lxd.trusted:
-            session.close()
-            raise InvalidSettings(
-                f"The LXD server at {endpoint} does not trust the certificate in the secret "
-                f"“{settings.certificate_secret}”. Its operator adds it with “lxc config trust add”."
-            )
-        self._session = session
-        self.server_name: str = self._lxd.host_info.get("environment", {}).get("server_name", "")
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._session.close()
-
-    def __enter__(self) -> "LxdClient":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        super().__init__(settings=settings, secrets=secrets)
+        self.project = settings.project
+        """The project in which instances are looked for by name, and changed."""
 
     # --- looking --------------------------------------------------------------------------------
 
     def instance(self, name: str) -> Instance | None:
         """Return the instance of our project, or None when LXD says that there is none."""
-        with self._translated(f"look at the instance “{name}”", changes=False):
+        with self.translated(f"look at the instance “{name}”", changes=False):
             try:
-                return Instance.read(self._get(self._at(name), project=self.settings.project))
+                return Instance.read(self.get(self._at(name), project=self.project))
             except NotFound:
                 return None
 
     def instances(self) -> tuple[Instance, ...]:
         """Return all instances of all projects that our certificate may see."""
-        with self._translated("list the instances", changes=False):
+        with self.translated("list the instances", changes=False):
             try:
-                answer = self._get(self._lxd.api.instances, recursion=1, **{"all-projects": "true"})
+                answer = self.get(self.lxd.api.instances, recursion=1, **{"all-projects": "true"})
             except LXDAPIException as error:
                 # A certificate that is restricted to projects may not ask for all of them at once.
                 if error.response.status_code not in (400, 403):
@@ -87,14 +44,14 @@ class LxdClient:
                 answer = [
                     entry
                     for project in self._projects()
-                    for entry in self._get(self._lxd.api.instances, recursion=1, project=project)
+                    for entry in self.get(self.lxd.api.instances, recursion=1, project=project)
                 ]
             return tuple(Instance.read(entry) for entry in answer)
 
     def cards(self) -> dict[str, Card]:
         """Return the graphics cards of the server's machine by PCI address."""
-        with self._translated("read the hardware", changes=False):
-            listed = (self._get(self._lxd.api.resources).get("gpu") or {}).get("cards") or []
+        with self.translated("read the hardware", changes=False):
+            listed = (self.get(self.lxd.api.resources).get("gpu") or {}).get("cards") or []
         cards = {}
         for entry in listed:
             if not entry.get("pci_address"):
@@ -115,8 +72,8 @@ class LxdClient:
 
     def own_address(self, name: str) -> str | None:
         """Return the address under which a running instance is reached from outside."""
-        with self._translated(f"read the addresses of “{name}”", changes=False):
-            state = self._get(self._at(name).state, project=self.settings.project)
+        with self.translated(f"read the addresses of “{name}”", changes=False):
+            state = self.get(self._at(name).state, project=self.project)
         for interface, card in sorted((state.get("network") or {}).items()):
             for address in card.get("addresses") or [] if interface != "lo" else []:
                 if address.get("scope") == "global":
@@ -125,11 +82,9 @@ class LxdClient:
 
     def read_file(self, name: str, path: str) -> bytes | None:
         """Return a file of the instance, or None when it has none at that path."""
-        with self._translated(f"read {path} in “{name}”", changes=False):
+        with self.translated(f"read {path} in “{name}”", changes=False):
             try:
-                answer = self._at(name).files.get(
-                    params={"path": path, "project": self.settings.project}, is_api=False
-                )
+                answer = self._at(name).files.get(params={"path": path, "project": self.project}, is_api=False)
             except NotFound:
                 return None
             content: bytes = answer.content
@@ -154,9 +109,9 @@ class LxdClient:
         """Make an instance; one that is there already under this name is left as it is."""
         name = str(wish["name"])
         try:
-            self._change(
+            self.change(
                 f"make the instance “{name}”",
-                lambda: self._lxd.api.instances.post(json=dict(wish), params=self._project()),
+                lambda: self.lxd.api.instances.post(json=dict(wish), params=self._project()),
                 seen=lambda: self.instance(name) is not None,
             )
         except DeviceRefused as error:
@@ -166,7 +121,7 @@ class LxdClient:
 
     def patch(self, name: str, wish: Mapping[str, Any]) -> None:
         """Change single keys of an instance's configuration or single devices of it."""
-        self._change(
+        self.change(
             f"change the instance “{name}”",
             lambda: self._at(name).patch(json=dict(wish), params=self._project()),
             seen=lambda: self.instance(name) is not None,
@@ -187,7 +142,7 @@ class LxdClient:
             return self.instance(name) is None
 
         try:
-            self._change(
+            self.change(
                 f"delete the instance “{name}”",
                 lambda: self._at(name).delete(params=self._project()),
                 seen=seen,
@@ -212,7 +167,7 @@ class LxdClient:
             "X-LXD-write": "overwrite",
             "Content-Type": "application/octet-stream",
         }
-        with self._translated(f"write {path} in “{name}”", changes=True):
+        with self.translated(f"write {path} in “{name}”", changes=True):
             self._at(name).files.post(
                 params=self._project() | {"path": path}, data=content.encode(), headers=headers
             )
@@ -226,7 +181,7 @@ class LxdClient:
 
         wish = {"action": action, "force": not running, "timeout": int(self.settings.settle_s) or 1}
         try:
-            self._change(
+            self.change(
                 f"{action} the instance “{name}”",
                 lambda: self._at(name).state.put(json=wish, params=self._project()),
                 seen=seen,
@@ -236,136 +191,11 @@ class LxdClient:
             if not seen():
                 raise
 
-    def _change(self, what: str, send: Callable[[], Any], *, seen: Callable[[], bool]) -> None:
-        """Send a change and wait until LXD has finished it.
-
-        LXD refuses while another operation runs on the instance, for some seconds after a restart
-        of the daemon too: that is waited out.
-        """
-        deadline = time.monotonic() + self.settings.settle_s
-        while True:
-            sent = False
-            try:
-                with self._translated(what, changes=True):
-                    body = send().json()
-                    sent = True
-                    if body.get("type") == "async":
-                        self._wait(what, body["operation"], deadline, seen)
-                    return
-            except DeviceBusy:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(_PAUSE_S)
-            except DeviceUnreachable as error:
-                if sent:
-                    raise OutcomeUnknown(str(error)) from error
-                raise
-
-    def _wait(self, what: str, operation: str, deadline: float, seen: Callable[[], bool]) -> None:
-        node = self._lxd.api.operations[operation.split("?")[0].rpartition("/")[2]]
-        # The server must answer before the request times out.
-        longest = int(self.settings.timeout_s / 2)
-        while time.monotonic() < deadline:
-            try:
-                state = self._get(node.wait, timeout=longest)
-            except NotFound:
-                # The daemon forgets its operations when it starts: only a look can tell.
-                return self._look_for(what, seen, deadline)
-            if state["status_code"] == 200:
-                return None
-            if state["status_code"] >= 400:
-                raise _refusal(what, str(state.get("err") or state.get("status")))
-            time.sleep(_PAUSE_S if longest == 0 else 0.01)
-        raise OutcomeUnknown(f"LXD did not finish in {self.settings.settle_s:g} s: {what}.")
-
-    def _look_for(self, what: str, seen: Callable[[], bool], deadline: float) -> None:
-        while not seen():
-            if time.monotonic() > deadline:
-                raise OutcomeUnknown(f"LXD has forgotten the operation, and it shows no effect: {what}.")
-            time.sleep(_PAUSE_S)
-
     def _at(self, name: str) -> Any:
-        return self._lxd.api.instances[name]
+        return self.lxd.api.instances[name]
 
     def _project(self) -> dict[str, str]:
-        return {"project": self.settings.project}
+        return {"project": self.project}
 
     def _projects(self) -> Sequence[str]:
-        return [entry["name"] for entry in self._get(self._lxd.api.projects, recursion=1)]
-
-    def _get(self, node: Any, **parameters: Any) -> Any:
-        return node.get(params=parameters).json()["metadata"]
-
-    @contextmanager
-    def _translated(self, what: str, *, changes: bool) -> Iterator[None]:
-        """Turn what pylxd and requests raise into the adapters' errors."""
-        try:
-            yield
-        except AdapterError:
-            raise
-        except LXDAPIException as error:
-            raise _from_answer(what, error, changes=changes) from error
-        except (requests.RequestException, ClientConnectionFailed) as error:
-            raise self._from_network(what, error, changes=changes) from error
-        except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:
-            # A proxy's error page, or a server that is no LXD.
-            problem = f"The answer of {self.settings.endpoint} makes no sense ({error!r}): {what}."
-            raise (OutcomeUnknown(problem) if changes else DeviceUnreachable(problem)) from error
-
-    def _from_network(self, what: str, error: Exception, *, changes: bool) -> AdapterError:
-        where, cause = self.settings.endpoint, error
-        if isinstance(error, ClientConnectionFailed) and isinstance(error.__context__, Exception):
-            cause = error.__context__
-        words = str(cause)
-        if isinstance(cause, requests.exceptions.SSLError):
-            if "ingerprint" in words or "CERTIFICATE" in words.upper():
-                return InvalidSettings(
-                    f"The server at {where} shows another certificate than the one in the secret "
-                    f"“{self.settings.server_certificate_secret}”. If it was renewed, store the new one; "
-                    f"if not, somebody may be in between. ({words})"
-                )
-            if "alert" in words:
-                return InvalidSettings(f"The server at {where} refused our certificate: {words}.")
-        if not changes or isinstance(cause, requests.exceptions.ConnectTimeout) or _was_never_sent(cause):
-            return DeviceUnreachable(f"No answer from {where} ({words}): {what}.")
-        return OutcomeUnknown(f"Sent to {where}, but no answer came ({words}): {what}.")
-
-
-def _refuse_unusable(settings: LxdSettings, certificate: tuple[str, str], pinned: str) -> None:
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(*certificate)
-    except (OSError, ValueError) as error:
-        raise InvalidSettings(
-            f"The secrets “{settings.certificate_secret}” and “{settings.key_secret}” are no certificate "
-            f"with its key ({error}). Both are needed in PEM, as “lxc remote generate-certificate” makes them."
-        ) from error
-    try:
-        x509.load_pem_x509_certificate(Path(pinned).read_bytes())
-    except (OSError, ValueError) as error:
-        raise InvalidSettings(
-            f"The secret “{settings.server_certificate_secret}” holds no certificate in PEM ({error}). "
-            "It is the server's server.crt."
-        ) from error
-
-
-def _was_never_sent(error: Exception) -> bool:
-    reason = error.args[0] if error.args else None
-    return isinstance(reason, MaxRetryError) and isinstance(reason.reason, NewConnectionError)
-
-
-def _from_answer(what: str, error: LXDAPIException, *, changes: bool) -> AdapterError:
-    status, words = error.response.status_code, str(error)[:500]
-    if status == 403:
-        return InvalidSettings(f"LXD does not let our certificate {what}: {words}.")
-    if status == 412:
-        return DeviceBusy(f"Somebody else changed it at the same time: {what}.")
-    if status in (502, 503, 504):
-        problem = f"LXD is not ready ({words}): {what}."
-        return DeviceUnreachable(problem) if status == 503 or not changes else OutcomeUnknown(problem)
-    return _refusal(what, words)
-
-
-def _refusal(what: str, words: str) -> AdapterError:
-    if any(hint in words.lower() for hint in _BUSY_WORDS):
-        return DeviceBusy(f"LXD is busy ({words}): {what}.")
-    return DeviceRefused(f"LXD refused to {what}: {words}.")
+        return [entry["name"] for entry in self.get(self.lxd.api.projects, recursion=1)]
