@@ -40,6 +40,12 @@ class Site(Limits):
         default=timedelta(minutes=10),
         help_text="How long after its start a lease may still become ready before it is given up.",
     )
+    ends_unfit_leases = models.BooleanField(
+        "end leases of unfit devices",
+        default=False,
+        help_text="When a device reports an error that only an operator can judge: end the lease that runs on"
+        " it. Otherwise its holder is told and goes on.",
+    )
     public_key = models.CharField(
         max_length=64, blank=True, help_text="The site worker's public key, as it prints it."
     )
@@ -111,6 +117,11 @@ class Resource(models.Model):
         blank=True,
         help_text="How the site reaches it, over those of the whole. Names of secrets, never secrets.",
     )
+    serial = models.CharField(
+        max_length=120,
+        blank=True,
+        help_text="Its serial number or UUID: what it is known by again when it has moved.",
+    )
     preparation_s = models.PositiveIntegerField(
         default=60, help_text="Seconds kept free before each lease to make the device ready."
     )
@@ -122,6 +133,7 @@ class Resource(models.Model):
     quarantine_reason = models.TextField(blank=True, editable=False)
     health = models.CharField(max_length=12, choices=Health.choices, default=Health.UNKNOWN, editable=False)
     health_detail = models.TextField(blank=True, editable=False)
+    unhealthy_since = models.DateTimeField(null=True, blank=True, editable=False)
     observed_at = models.DateTimeField(null=True, blank=True, editable=False)
     measurements: "models.JSONField[Any, Any]" = models.JSONField(default=dict, blank=True, editable=False)
 
@@ -179,3 +191,117 @@ class MaintenanceWindow(models.Model):
 
     def __str__(self) -> str:
         return f"{self.resource}: {self.reason or 'maintenance'}"
+
+
+class Discovery(models.Model):
+    """A question to a site: what is found behind these settings. Asked again until it is answered."""
+
+    id: "models.UUIDField[UUID, UUID]" = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="discoveries")
+    resource = models.ForeignKey(
+        Resource,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="discoveries",
+        help_text="The whole device asked about; empty for one that is not in the inventory yet.",
+    )
+    adapter = models.CharField(max_length=60)
+    settings: "models.JSONField[Any, Any]" = models.JSONField(
+        default=dict, help_text="What was asked about, with the names of secrets."
+    )
+    asked_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    asked_at = models.DateTimeField()
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_try_at = models.DateTimeField(null=True, help_text="When it is sent (again); empty once it is over.")
+    give_up_at = models.DateTimeField()
+    answered_at = models.DateTimeField(null=True)
+    found_at = models.DateTimeField(null=True, help_text="When the site looked, by its own clock.")
+    devices: "models.JSONField[Any, Any]" = models.JSONField(default=list)
+    error = models.CharField(max_length=40, blank=True, help_text="“Silent” when no answer came.")
+    failure = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-asked_at"]
+        verbose_name_plural = "discoveries"
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["resource"],
+                condition=models.Q(resource__isnull=False, next_try_at__isnull=False),
+                name="one_open_question_per_resource",
+            )
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["next_try_at"],
+                name="discovery_by_next_try",
+                condition=models.Q(next_try_at__isnull=False),
+            ),
+            models.Index(fields=["site", "-asked_at"], name="discovery_by_site"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.site.name}: {self.adapter} asked at {self.asked_at:%c}"
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether an answer is still hoped for."""
+        return self.next_try_at is not None
+
+
+class Decision(models.Model):
+    """What an operator decided about one line of what was found: the audit of the inventory. Never changed."""
+
+    class Verb(models.TextChoices):
+        ACCEPTED = "accepted", "Accepted"
+        IGNORED = "ignored", "Ignored"
+        SHOWN = "shown", "Shown again"
+
+    id: "models.BigAutoField[int, int]" = models.BigAutoField(primary_key=True)
+    site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="decisions")
+    discovery = models.ForeignKey(Discovery, null=True, on_delete=models.SET_NULL, related_name="decisions")
+    resource = models.ForeignKey(Resource, null=True, on_delete=models.SET_NULL, related_name="decisions")
+    fingerprint = models.CharField(max_length=64)
+    verb = models.CharField(max_length=10, choices=Verb.choices)
+    line: "models.JSONField[Any, Any]" = models.JSONField(
+        help_text="What it said: of which device, and the old value and the new one of each field."
+    )
+    by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes: ClassVar = [models.Index(fields=["site", "fingerprint"], name="decision_by_line")]
+
+    def __str__(self) -> str:
+        return f"{self.line.get('words', self.fingerprint)}: {self.verb}"
+
+
+class Unfitness(models.Model):
+    """An error of a device that only an operator can judge; from its first sight until it is seen no more."""
+
+    id: "models.BigAutoField[int, int]" = models.BigAutoField(primary_key=True)
+    resource = models.ForeignKey(Resource, on_delete=models.CASCADE, related_name="unfitnesses")
+    reason = models.TextField()
+    fingerprint = models.CharField(max_length=64)
+    first_seen_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    lifted_at = models.DateTimeField(null=True)
+    lifted_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
+    lifted_because = models.TextField(blank=True)
+    gone_at = models.DateTimeField(
+        null=True, help_text="When it was seen no more, after it was lifted: if it comes again, it is new."
+    )
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "unfitnesses"
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["resource", "fingerprint"],
+                condition=models.Q(gone_at__isnull=True),
+                name="unfitness_once",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.resource_id}: {self.reason}"
