@@ -103,6 +103,10 @@ class Config:
     watch_period_s: float = 60.0
     watch_refresh_s: float = 600.0
     """How often an unchanged observation is reported all the same."""
+    use_period_s: float = 15.0
+    """How often a device is looked at while a lease has it open; idle ones keep `watch_period_s`."""
+    use_report_s: float = 300.0
+    """How often the hub is told what leases make of their devices."""
     alive_period_s: float = 5.0
     report_retry_s: float = 1.0
     """The first wait when the broker is away; it doubles up to half a minute."""
@@ -134,6 +138,8 @@ _NUMBERS = (
     "child_memory_mib",
     "watch_period_s",
     "watch_refresh_s",
+    "use_period_s",
+    "use_report_s",
     "alive_period_s",
     "report_retry_s",
     "stop_grace_s",

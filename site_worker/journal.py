@@ -56,6 +56,13 @@ CREATE TABLE IF NOT EXISTS cut (
   body TEXT NOT NULL, next_at REAL NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, answer TEXT,
   claim_until REAL NOT NULL DEFAULT 0, owner TEXT
 );
+CREATE TABLE IF NOT EXISTS used (
+  lease_id TEXT PRIMARY KEY, resource_id TEXT NOT NULL, epoch INTEGER NOT NULL, told_until INTEGER NOT NULL,
+  report_at REAL NOT NULL, is_open INTEGER NOT NULL, unmeasured TEXT NOT NULL, counters TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS used_minute (
+  lease_id TEXT NOT NULL, minute INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (lease_id, minute)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 
@@ -238,6 +245,8 @@ def _subject_of(report: Report) -> str | None:
         return f"observed {report.resource_id}"
     if report.event == "failed" and not report.final:
         return f"failed {report.lease_id}"
+    if report.event == "used" and report.use:
+        return f"used {report.lease_id} {int(report.use.began_at.timestamp() // 3600)}"
     return None
 
 

@@ -29,6 +29,7 @@ from site_worker.journal import Journal
 from site_worker.last_resort import LastResort, ends_without_claim
 from site_worker.outcomes import Outcome
 from site_worker.reshaping import Cut, due_cuts, record_cuts
+from site_worker.use import forget_use, hasten_looks, tell_use
 from site_worker.watch import Look, due_looks, record_looks
 
 log = logging.getLogger("shary.site")
@@ -148,9 +149,17 @@ class Keeper:
             freed = self._journal.free_claims_of_the_dead()
             if freed:
                 log.warning("site=%s took over %d leases of a process that is gone", self._config.site, freed)
+            self._keep_use()
         if now - self._forgot_at >= 3600:
             self._forgot_at = now
+            forget_use(journal=self._journal, now=self._clock.now())
             self._journal.forget_over(self._clock.now() - _FORGET_AFTER_S)
+
+    def _keep_use(self) -> None:
+        moment = self._clock.now()
+        hasten_looks(journal=self._journal, config=self._config, now=moment)
+        if tell_use(journal=self._journal, config=self._config, now=moment):
+            self._on_reports()
 
     def _give_out_ends(self) -> None:
         while room := self._children.room(urgent=True):

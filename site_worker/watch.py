@@ -14,6 +14,7 @@ from site_worker.config import Config
 from site_worker.journal import Journal, add_reports
 from site_worker.lease import OVER
 from site_worker.outcomes import Outcome, moment
+from site_worker.use import note_use
 
 log = logging.getLogger("shary.site")
 
@@ -55,12 +56,14 @@ def due_looks(
                 again = now + deadline_of(row["adapter"], "discover") + 15
                 db.execute("UPDATE search SET next_at = ? WHERE id = ?", (again, row["id"]))
             else:
-                acted = db.execute(
-                    "SELECT 1 FROM cover JOIN lease USING (lease_id)"
-                    " WHERE cover.resource_id = ? AND lease.claim_until > ? LIMIT 1",
-                    (row["id"], now),
+                acted, in_use = db.execute(
+                    "SELECT max(lease.claim_until > ?),"
+                    " max(lease.phase = 'open' AND lease.resource_id = cover.resource_id)"
+                    " FROM cover JOIN lease USING (lease_id) WHERE cover.resource_id = ?",
+                    (now, row["id"]),
                 ).fetchone()
-                spread = 1.0 if acted else config.watch_period_s * random.uniform(0.9, 1.1)  # noqa: S311
+                period = min(config.watch_period_s, config.use_period_s) if in_use else config.watch_period_s
+                spread = 1.0 if acted else period * random.uniform(0.9, 1.1)  # noqa: S311
                 db.execute("UPDATE watched SET next_at = ? WHERE resource_id = ?", (now + spread, row["id"]))
                 if acted:
                     continue
@@ -88,6 +91,8 @@ def record_looks(*, journal: Journal, config: Config, looks: Sequence[tuple[Look
                 if row is None or _was_acted_on(journal, look):
                     continue
                 report = _observed(journal, config.site, look, outcome)
+                if report.observation is not None:
+                    note_use(db, config=config, resource_id=look.id, seen=report.observation, at=outcome.at)
                 summary = _summary(report)
                 refresh = outcome.at - row["reported_at"] >= config.watch_refresh_s
                 if summary == row["last_seen"] and not refresh:

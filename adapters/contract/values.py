@@ -117,10 +117,13 @@ class Observation:
     epoch: int | None = None
     detail: str = ""
     measurements: Mapping[str, float] = field(default_factory=dict)
-    """Numbers with their unit in the name: `memory_used_mib`, `utilisation_percent`.
+    """Numbers with their unit in the name: `memory_used_mib`, `utilisation_percent`; of a counter, which
+    only ever rises, the name ends in `_total`.
 
     Those taken while a lease is open become the lease's measured use.
     """
+    unmeasured: str = ""
+    """Why the load cannot be measured, such as a card that a virtual machine has; empty when it can."""
     unfit: str = ""
     """Why the device must not be lent until an operator has looked, such as an uncorrectable memory
     error; empty when it may be. `healthy` may come back by itself, this may not."""
@@ -179,7 +182,12 @@ class UseBlock:
     began_at: datetime
     step_s: int
     columns: Mapping[str, tuple[float | None, ...]]
-    """Each measurement's mean per step, oldest first, all of one length; None where nothing was seen."""
+    """Each measurement's mean per step, oldest first, all of one length; None where nothing was seen.
+
+    Beside each `utilisation_percent` stands the highest of the step as `utilisation_percent_max`. Of a
+    counter, whose name ends in `_total`, there is the rise per second: `cpu_seconds_per_s`. A host with
+    many cards has a column for each, with the card's address before the name.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,6 +50,9 @@ class Hub:
     def release(self, lease: LeaseOrder) -> str:
         return self.seal(Order(site=self.site_slug, verb="release", lease=lease))
 
+    def watch(self, targets: tuple[Target, ...]) -> str:
+        return self.seal(Order(site=self.site_slug, verb="watch", targets=targets))
+
     def reports(self, event: str = "", lease: LeaseOrder | None = None) -> list[Report]:
         return [
             report

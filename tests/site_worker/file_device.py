@@ -79,6 +79,22 @@ class Device:
         file = self.folder / "state.json"
         return json.loads(file.read_text()) if file.exists() else {}
 
+    def measure(self, unmeasured: str = "", **numbers: float) -> None:
+        """Let the next looks measure these numbers, or say why they cannot."""
+        new = self.folder / f"measured.{os.getpid()}"
+        new.write_text(json.dumps([numbers, unmeasured]))
+        new.replace(self.folder / "measured.json")
+
+    def measured(self) -> dict[str, float]:
+        return self._measured()[0]
+
+    def blind(self) -> str:
+        return self._measured()[1]
+
+    def _measured(self) -> list:
+        file = self.folder / "measured.json"
+        return json.loads(file.read_text()) if file.exists() else [{}, ""]
+
     def note(self, **entry: object) -> None:
         line = json.dumps({"at": time.time(), "pid": os.getpid(), **entry}) + "\n"
         with (self.folder / "log").open("a") as log:
@@ -144,7 +160,13 @@ class FileDevice(Adapter):
         device = Device(target.settings["folder"])
         self._begin(device, "observe")
         state = device.look()
-        return Observation(healthy=True, carries=state.get("lease"), epoch=state.get("epoch"))
+        return Observation(
+            healthy=True,
+            carries=state.get("lease"),
+            epoch=state.get("epoch"),
+            measurements=device.measured(),
+            unmeasured=device.blind(),
+        )
 
     def provision(self, order: LeaseOrder) -> Access:
         device = Device(order.target.settings["folder"])
