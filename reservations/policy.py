@@ -18,6 +18,10 @@ SEARCH_AHEAD = timedelta(days=14)
 UNHEALTHY_MATTERS_WITHIN = timedelta(hours=1)
 """An unhealthy device is refused for starts this near; later ones may find it mended."""
 
+GEOMETRY_TAKES = timedelta(minutes=10)
+"""How long a card is kept free to be cut into other slices."""
+GEOMETRY_SEARCH_AHEAD = timedelta(days=90)
+
 TICK_BATCH = 200
 ORDERS_PER_MESSAGE = 50
 RESEND_AFTER = timedelta(seconds=10)

@@ -4,10 +4,11 @@ from datetime import datetime
 from uuid import UUID
 
 from django.db import IntegrityError, OperationalError, transaction
+from django.db.models import Q
 
 from accounts.models import User
-from reservations.errors import Invalid, LeasesInTheWay, NotAllowed, NotFound
-from reservations.models import CalendarEntry, Lease
+from reservations.errors import IllegalMove, Invalid, LeasesInTheWay, NotAllowed, NotFound
+from reservations.models import CalendarEntry, GeometryChange, Lease
 from reservations.selectors.visibility import may_operate
 from reservations.services.races import is_lost_race
 from reservations.words import say_moment, zone_of
@@ -52,6 +53,13 @@ def cancel_maintenance(*, window_id: UUID, actor: User) -> None:
         raise NotFound("There is no such maintenance window.")
     if not may_operate(actor, window.resource.site):
         raise NotAllowed(f"Only an operator of {window.resource.site} can cancel its maintenance.")
+    change = (
+        GeometryChange.objects.filter(state__in=GeometryChange.PENDING)
+        .filter(Q(window=window) | Q(closings=window))
+        .first()
+    )
+    if change is not None:
+        raise IllegalMove(f"This time belongs to a plan: {change}. Cancel the plan instead.")
     window.delete()
 
 

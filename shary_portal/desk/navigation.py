@@ -17,6 +17,7 @@ def navigation_for(request: HttpRequest) -> list[dict[str, Any]]:
             ("Leases", "event_available", "admin:reservations_lease_changelist"),
             ("Reservations", "calendar_month", "admin:reservations_reservation_changelist"),
             ("Maintenance", "build", "admin:resources_maintenancewindow_changelist"),
+            ("Slices", "splitscreen", "admin:reservations_geometrychange_changelist"),
         ),
         _group(
             "What",

@@ -18,7 +18,7 @@ from accounts.models import SshKey
 from adapters.contract import Artefact as GivenFile
 from adapters.contract import Holder, LeaseOrder, Target
 from adapters.contract.wire import Order, private_key, seal
-from reservations.models import Lease, OutgoingOrder
+from reservations.models import GeometryChange, Lease, OutgoingOrder
 from reservations.policy import ORDERS_PER_MESSAGE
 from reservations.services.engine.doorbell import ring_after_commit
 from reservations.states import ON_DEVICE
@@ -53,7 +53,7 @@ def send_orders(*, now: datetime) -> int:
     while True:
         with transaction.atomic():
             waiting = list(
-                OutgoingOrder.objects.select_related("site")
+                OutgoingOrder.objects.select_related("site", "geometry_change__resource__site")
                 .select_for_update(of=("self",), skip_locked=True)
                 .filter(sent_at__isnull=True)
                 .order_by("id")[:AT_ONCE]
@@ -72,6 +72,8 @@ def _publish(waiting: Iterable[OutgoingOrder]) -> bool:
         message: Order | None = None
         if order.verb == "watch":
             message = Order(site=order.site.slug, verb="watch", targets=tuple(targets_of(order.site)))
+        elif order.geometry_change is not None:
+            message = reshape_order(order.geometry_change)
         elif order.lease_id in orders_of:
             message = Order(site=order.site.slug, verb=_verb(order), lease=orders_of[order.lease_id])
         if message is not None:
@@ -85,6 +87,19 @@ def _publish(waiting: Iterable[OutgoingOrder]) -> bool:
         log.warning("orders.not_sent", error=str(error))
         return False
     return True
+
+
+def reshape_order(change: GeometryChange) -> Order:
+    """Return the order that has the site cut a card."""
+    covers = Cover.objects.filter(whole=change.resource).values_list("part_id", flat=True)
+    return Order(
+        site=change.resource.site.slug,
+        verb="reshape",
+        targets=tuple(targets_for([change.resource])),
+        geometry=tuple(change.geometry),
+        epoch=change.epoch,
+        covers=tuple(str(part) for part in covers),
+    )
 
 
 def _verb(order: OutgoingOrder) -> Any:

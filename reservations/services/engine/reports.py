@@ -16,6 +16,7 @@ from django.db.models.functions import Greatest
 from adapters.contract.wire import BadSeal, Report, public_key, sender_of, to_json, unseal
 from reservations.models import Lease
 from reservations.services.cleaning import accept_proof, begin_release, give_up_release, keep_proof
+from reservations.services.engine.geometry import take_reshaped
 from reservations.services.engine.orders import write_orders
 from reservations.services.engine.post import tell_holder
 from reservations.services.gate import move_many
@@ -111,6 +112,8 @@ def take_report(report: Report, *, site: Site, now: datetime) -> None:
         take_openings([report], site=site, now=now)
     elif report.event == "observed":
         _observed(report, site, now)
+    elif report.event == "reshaped":
+        take_reshaped(report, site=site, now=now)
     elif handler := _HANDLERS.get(report.event):
         with transaction.atomic():
             lease = _lease_of(report, site)

@@ -12,7 +12,7 @@ from django.db import IntegrityError, OperationalError, models, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Greatest, Least
 
-from reservations.models import CalendarEntry, Lease
+from reservations.models import CalendarEntry, GeometryChange, Lease
 from reservations.policy import (
     BLOCKED_LOOK_AGAIN,
     RESEND_AFTER,
@@ -20,6 +20,7 @@ from reservations.policy import (
     TICK_BATCH,
 )
 from reservations.services.cleaning import begin_release, give_up_release
+from reservations.services.engine.geometry import press_geometry
 from reservations.services.engine.orders import send_orders, write_orders
 from reservations.services.engine.post import send_mail, tell_holder
 from reservations.services.gate import move, move_many
@@ -41,6 +42,8 @@ def tick(*, now: datetime) -> int:
     if Lease.objects.filter(next_action_at__lte=now).exists():
         for step in (end_active, press_on, start_scheduled, let_lapse):
             done += _until_nothing_is_left(step, now)
+    if GeometryChange.objects.filter(next_action_at__lte=now).exists():
+        press_geometry(now=now)
     send_orders(now=now)
     send_mail(now=now)
     return done
