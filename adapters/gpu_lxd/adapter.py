@@ -11,6 +11,7 @@ from adapters.gpu_lxd.inventory import found_host
 from adapters.gpu_lxd.machine import bring_up_to_date, start, wish_for
 from adapters.gpu_lxd.measurements import nvml_of
 from adapters.gpu_lxd.proof import prove_clean
+from adapters.gpu_lxd.rivals import rivalry
 from adapters.gpu_lxd.settings import DESCRIPTION, LxdSettings, settings_of
 from adapters.gpu_lxd.ssh import access_to, close_keys, write_keys
 from adapters.gpu_lxd.standing import (
@@ -44,6 +45,7 @@ class GpuLxd(Adapter):
         notes = [f"The host has no card at {pci}." for pci in missing]
         notes += [f"Instance {user.label} is {user.status.lower()} and has the card." for user in users]
         measurements, complaints = nvml_of(settings, known) if settings.nvml_is_local else ({}, [])
+        complaints += filter(None, [rivalry(users, settings, known)])
         return Observation(
             healthy=not missing and not complaints,
             carries=carrier.lease if carrier else None,

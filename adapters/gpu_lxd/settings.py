@@ -17,6 +17,12 @@ SecretName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._
 LxdName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 ImageAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:-]{0,127}$")]
 HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.:-]{0,252}$")]
+OwnInstance = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^([A-Za-z0-9][A-Za-z0-9._\-]{0,62}(/|[.]))?[A-Za-z]([A-Za-z0-9\-]{0,61}[A-Za-z0-9])?$"
+    ),
+]
 PortRange = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,5}-[0-9]{1,5}$")]
 
 
@@ -110,6 +116,29 @@ class LxdSettings:
         int,
         Field(title="Memory of an idle card", ge=0, description="More MiB in use after a lease is not clean."),
     ] = 1024
+    own_instances: Annotated[
+        Literal["any", "container", "virtual-machine", "none"],
+        Field(
+            title="Holders' own instances",
+            description="Which of them a card may be lent to, where the operator has marked them for it.",
+        ),
+    ] = "any"
+    figo_profiles: Annotated[
+        bool,
+        Field(
+            title="FIGO profiles",
+            description="Lend a card by its profile “gpu-<n>-<pci>” where there is one, so that FIGO sees it.",
+        ),
+    ] = False
+    shutdown_s: Annotated[
+        float,
+        Field(
+            title="Time to shut down",
+            gt=0,
+            le=30,
+            description="Seconds that a holder's own instance gets before its power is cut.",
+        ),
+    ] = 15.0
     timeout_s: Annotated[
         float, Field(title="Timeout", gt=0, le=60, description="Seconds to wait for one answer of the server.")
     ] = 10.0
@@ -152,6 +181,54 @@ class GpuParameters:
         ImageAlias | Literal[""],
         Field(title="Image", description="One of the site's images; empty for its usual one."),
     ] = ""
+    instance: Annotated[
+        OwnInstance | Literal[""],
+        Field(
+            title="Your own instance",
+            description=(
+                "Lend the card to an instance that you have there already, such as figo-ada/vm1; "
+                "empty for a fresh machine. The site's operator has to have marked it for you."
+            ),
+        ),
+    ] = ""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "GpuParameters":
+        if self.image and self.instance:
+            raise ValueError("An image is for a fresh machine: leave it empty with an instance of your own.")
+        return self
+
+
+def warnings_for(settings: Json, parameters: Json) -> tuple[str, ...]:
+    """Return what happens to the holder's own instance, said before it happens."""
+    try:
+        site, chosen = LxdSettings(**settings), GpuParameters(**parameters)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return ()
+    name = f"“{chosen.instance}”"
+    if not chosen.instance:
+        return ()
+    if site.own_instances == "none":
+        return (
+            "This site lends its cards to fresh machines only: leave “Your own instance” empty, "
+            "or the lease is refused at its start.",
+        )
+    restarted = (
+        f"is restarted twice: at the start of the lease, to get the card, and at its end, to give it back. "
+        f"Save your work before; what has not shut down after {site.shutdown_s:g} s is switched off."
+    )
+    plugged = (
+        "runs on and gets the card at the start of the lease. At the end the card is taken out, and the container "
+        "is restarted if programs in it may still be using the card: save your work before."
+    )
+    if site.mig_uuid:
+        return (f"Your container {name} {restarted}",)
+    words = {
+        "virtual-machine": f"Your virtual machine {name} {restarted}",
+        "container": f"Your container {name} {plugged}",
+        "any": f"If {name} is a virtual machine, it {restarted} If it is a container, it {plugged}",
+    }
+    return (words[site.own_instances],)
 
 
 DESCRIPTION = AdapterDescription(
@@ -173,8 +250,10 @@ DESCRIPTION = AdapterDescription(
     },
     notice=(
         "You get a fresh machine with the card inside and are root in it; at the end of the lease the "
-        "machine and all that is on it are deleted, so copy your results out in time."
+        "machine and all that is on it are deleted, so copy your results out in time. Or name an instance "
+        "of your own: it gets the card for the lease, and is left alone otherwise."
     ),
+    warn=warnings_for,
 )
 
 

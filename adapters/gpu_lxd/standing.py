@@ -7,6 +7,7 @@ from adapters.contract import LeaseOrder
 from adapters.errors import DeviceBusy, DeviceRefused, InvalidSettings, OutcomeUnknown
 from adapters.gpu_lxd.client import LxdClient
 from adapters.gpu_lxd.instance import Card, Instance, name_for
+from adapters.gpu_lxd.rivals import has_a_card, waits_for_a_card
 from adapters.gpu_lxd.settings import LxdSettings
 
 
@@ -43,8 +44,8 @@ def users_of(
     return tuple(
         entry
         for entry in everyone
-        if (entry.is_running or entry.lease)
-        and entry.cards_held(settings.wanted_cards, known, settings.mig_uuid)
+        if ((entry.is_running or entry.lease) and has_a_card(entry, settings, known))
+        or waits_for_a_card(entry, settings)
     )
 
 
