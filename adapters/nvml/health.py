@@ -1,0 +1,89 @@
+"""Looks whether a card may be lent: memory errors, repairs, the driver's error numbers, slow-downs."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pynvml
+
+from adapters.gpu.baseline import CardBaseline, ErrorCounters
+from adapters.gpu.health import CardHealth, MemoryRepair, judge
+from adapters.nvml.library import CardLost, NvmlUnavailable, flag, handle_at, if_supported, library
+
+# Only those that tell of heat or of power that the machine cannot give; a cap that was set is no fault.
+_SLOWDOWNS = {
+    "nvmlClocksThrottleReasonHwThermalSlowdown": "it is too hot (hardware)",
+    "nvmlClocksEventReasonSwThermalSlowdown": "it is too hot (driver)",
+    "nvmlClocksThrottleReasonHwPowerBrakeSlowdown": "the machine's power supply asked for it",
+    "nvmlClocksThrottleReasonHwSlowdown": "the hardware asked for it",
+}
+
+
+def health_of(pci: str, *, baseline: CardBaseline | None = None, xids: Iterable[int] = ()) -> CardHealth:
+    """Return how the card is, compared with its baseline; `xids` are error numbers seen elsewhere.
+
+    Raises `NvmlUnavailable` when NVML cannot say anything of any card: unknown is not unfit.
+    A card that NVML does not see may be with a virtual machine: that is a complaint, not unfitness.
+    """
+    try:
+        with library():
+            handle = handle_at(pci)
+            if handle is None:
+                return CardHealth(complaints=(f"NVML does not see the card at {pci}.",))
+            return judge(
+                counters=counters_of(handle),
+                baseline=baseline.errors if baseline else None,
+                repair=_repair_of(handle),
+                xids=xids,
+                slowdowns=_slowdowns(handle),
+            )
+    except CardLost as error:
+        return judge(counters=ErrorCounters(), xids=xids, lost=str(error).rstrip("."))
+
+
+def counters_of(handle: Any) -> ErrorCounters:
+    """Return what the card behind an open handle has counted of its memory's errors."""
+    uncorrected = pynvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED
+    # With MIG on and slices made, the card does not tell of its rows.
+    rows = if_supported(pynvml.nvmlDeviceGetRemappedRows, handle)
+    return ErrorCounters(
+        ecc_uncorrected_aggregate=if_supported(
+            pynvml.nvmlDeviceGetTotalEccErrors, handle, uncorrected, pynvml.NVML_AGGREGATE_ECC
+        ),
+        ecc_uncorrected_volatile=if_supported(
+            pynvml.nvmlDeviceGetTotalEccErrors, handle, uncorrected, pynvml.NVML_VOLATILE_ECC
+        ),
+        retired_pages=_retired_pages(handle),
+        remapped_rows_correctable=rows[0] if rows else None,
+        remapped_rows_uncorrectable=rows[1] if rows else None,
+    )
+
+
+def _retired_pages(handle: Any) -> int | None:
+    counts = [
+        if_supported(pynvml.nvmlDeviceGetRetiredPages, handle, cause)
+        for cause in (
+            pynvml.NVML_PAGE_RETIREMENT_CAUSE_MULTIPLE_SINGLE_BIT_ECC_ERRORS,
+            pynvml.NVML_PAGE_RETIREMENT_CAUSE_DOUBLE_BIT_ECC_ERROR,
+        )
+    ]
+    known = [len(pages) for pages in counts if pages is not None]
+    return sum(known) if known else None
+
+
+def _repair_of(handle: Any) -> MemoryRepair:
+    rows = if_supported(pynvml.nvmlDeviceGetRemappedRows, handle)
+    return MemoryRepair(
+        remap_pending=bool(rows[2]) if rows else None,
+        remap_failed=bool(rows[3]) if rows else None,
+        retirement_pending=flag(if_supported(pynvml.nvmlDeviceGetRetiredPagesPendingStatus, handle)),
+    )
+
+
+def _slowdowns(handle: Any) -> list[str]:
+    reasons = if_supported(pynvml.nvmlDeviceGetCurrentClocksEventReasons, handle)
+    if not reasons:
+        return []
+    return [words for name, words in _SLOWDOWNS.items() if reasons & getattr(pynvml, name)]
+
+
+__all__ = ["NvmlUnavailable", "counters_of", "health_of"]
