@@ -129,6 +129,11 @@ class GeometryAdmin(VerbsAdmin):
         """A plan is not changed: cancel it, and plan another."""
         return list(self.shown) if obj else []
 
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Begin with the card in the address, if there is one."""
+        now = self._card_now(request)
+        return {"resource": str(now["card"].pk)} if now else {}
+
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Organisation, Project, SshKey, User
-from reservations.models import Lease, LeaseEvent, OutgoingOrder, Proof, Reservation
+from reservations.models import GeometryChange, Lease, LeaseEvent, OutgoingOrder, Proof, Reservation
 from reservations.states import Status
 from resources.models import MaintenanceWindow, Operatorship, Resource, Site
 from tests.factories import (
@@ -27,7 +27,7 @@ from tests.factories import (
     next_hour,
 )
 
-OPERATED = (Site, Resource, MaintenanceWindow, Lease, Reservation, LeaseEvent, Proof)
+OPERATED = (Site, Resource, MaintenanceWindow, Lease, Reservation, LeaseEvent, Proof, GeometryChange)
 MANAGED = (User, Project, Organisation, SshKey)
 
 
@@ -65,6 +65,13 @@ def make_rows(slug: str) -> tuple[User, dict[type, Any]]:
         digest=slug * 8,
     )
     OutgoingOrder.objects.create(lease=lease, site=site, verb="release")
+    cut = GeometryChange.objects.create(
+        resource=resource,
+        starts_at=window.ends_at,
+        deadline_at=window.ends_at,
+        next_action_at=window.ends_at,
+        requested_by=operator,
+    )
     rows = {
         Site: site,
         Resource: resource,
@@ -73,6 +80,7 @@ def make_rows(slug: str) -> tuple[User, dict[type, Any]]:
         Reservation: lease.reservation,
         LeaseEvent: lease.events.first(),
         Proof: proof,
+        GeometryChange: cut,
         User: lease.reservation.holder,
         Project: lease.reservation.project,
         Organisation: make_organisation(f"home-{slug}"),
