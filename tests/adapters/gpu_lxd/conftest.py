@@ -1,7 +1,7 @@
 """An emulated LXD server, a client that it trusts, and somebody who wants in."""
 
 import itertools
-import socket
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,16 +13,23 @@ from adapters.contract import Holder, LeaseOrder, Secrets, Target
 from adapters.emulators.lxd import HostCard, LxdEmulator, Pair, self_signed
 from adapters.gpu_lxd.adapter import GpuLxd
 from tests.adapters.gpu_lxd.holder import SshHolder
+from tests.adapters.gpu_lxd.servers import EmulatedServer, Operator, RealServer
 from tests.adapters.nvml.machine import machine, nvml_library
+from tests.daemons.lxd import A100, H100, LxdDaemon, what_is_missing
 
-__all__ = ["machine", "nvml_library"]
+__all__ = ["A100", "H100", "machine", "nvml_library"]
 
-H100, A100 = "0000:65:00.0", "0000:b3:00.0"
+Server = EmulatedServer | RealServer
 
 
 @pytest.fixture(scope="session")
 def client_pair() -> Pair:
     return self_signed("shary")
+
+
+@pytest.fixture(scope="session")
+def operator_pair() -> Pair:
+    return self_signed("operator")
 
 
 @pytest.fixture(scope="session")
@@ -38,18 +45,58 @@ def server_folder(tmp_path_factory):
 
 
 @pytest.fixture
-def lxd(client_pair: Pair, server_folder) -> Iterator[LxdEmulator]:
+def lxd(client_pair: Pair, operator_pair: Pair, server_folder) -> Iterator[LxdEmulator]:
     cards = [HostCard(pci=H100), HostCard(pci=A100, model="NVIDIA A100 80GB PCIe", product_id="20b0")]
-    with LxdEmulator(
-        trust=[client_pair.certificate], cards=cards, folder=server_folder, delay_s=0.002
-    ) as emulator:
+    trusted = [client_pair.certificate, operator_pair.certificate]
+    with LxdEmulator(trust=trusted, cards=cards, folder=server_folder, delay_s=0.002) as emulator:
         yield emulator
 
 
 @pytest.fixture
-def secrets(secrets_of: Callable[..., Secrets], lxd: LxdEmulator, client_pair: Pair) -> Secrets:
+def server(lxd: LxdEmulator, operator_of: Callable[[str, str], Operator]) -> Server:
+    """The server that is under test; `on_both` tries the real one too."""
+    return EmulatedServer(lxd, operator_of(lxd.url, lxd.certificate))
+
+
+@pytest.fixture(scope="session")
+def operator_of(operator_pair: Pair, tmp_path_factory) -> Callable[[str, str], Operator]:
+    def make(url: str, certificate: str) -> Operator:
+        folder = tmp_path_factory.mktemp("operator")
+        pinned = folder / "server.crt"
+        pinned.write_text(certificate)
+        ours = operator_pair.write(folder, "operator")
+        return Operator(url, str(pinned), (str(ours[0]), str(ours[1])))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def real_lxd(operator_pair: Pair, client_pair: Pair) -> Iterator[LxdDaemon]:
+    """The real daemon, one for each process of the tests that asks for it."""
+    missing = what_is_missing()
+    if missing and os.environ.get("CI") == "true":
+        pytest.fail(missing)
+    if missing:
+        pytest.skip(missing)
+    with LxdDaemon(trust={"operator": operator_pair.certificate, "shary": client_pair.certificate}) as daemon:
+        yield daemon
+
+
+@pytest.fixture(scope="session")
+def real_operator(real_lxd: LxdDaemon, operator_of: Callable[[str, str], Operator]) -> Operator:
+    return operator_of(real_lxd.url, real_lxd.certificate)
+
+
+@pytest.fixture
+def real_server(real_lxd: LxdDaemon, real_operator: Operator) -> Iterator[RealServer]:
+    yield RealServer(real_lxd, real_operator)
+    real_operator.clear()
+
+
+@pytest.fixture
+def secrets(secrets_of: Callable[..., Secrets], server: Server, client_pair: Pair) -> Secrets:
     return secrets_of(
-        {"lxd.crt": client_pair.certificate, "lxd.key": client_pair.key, "lxd-server.crt": lxd.certificate}
+        {"lxd.crt": client_pair.certificate, "lxd.key": client_pair.key, "lxd-server.crt": server.certificate}
     )
 
 
@@ -58,28 +105,16 @@ def adapter(secrets: Secrets) -> GpuLxd:
     return GpuLxd(secrets=secrets)
 
 
-def a_span_of_ports() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        first = min(probe.getsockname()[1], 65000)
-    return f"{first}-{first + 40}"
-
-
 @pytest.fixture
-def settings(lxd: LxdEmulator) -> dict[str, Any]:
+def settings(server: Server) -> dict[str, Any]:
     return {
-        "endpoint": lxd.url,
+        "endpoint": server.url,
         "certificate_secret": "lxd.crt",
         "key_secret": "lxd.key",
         "server_certificate_secret": "lxd-server.crt",
         "instance_type": "container",
         "image": "ubuntu-gpu",
-        "ssh_host": "127.0.0.1",
-        "ssh_listen": "127.0.0.1",
-        "ssh_ports": a_span_of_ports(),
-        "timeout_s": 1.0,
-        "settle_s": 1.0,
-    }
+    } | server.settings
 
 
 @pytest.fixture

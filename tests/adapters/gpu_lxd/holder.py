@@ -1,6 +1,7 @@
 """A holder who comes by ssh, to try whether one really gets in."""
 
 import asyncio
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,10 +54,20 @@ class SshHolder:
         # asyncssh gives awaitables that are no coroutines.
         return asyncio.run_coroutine_threadsafe(_await(work), self._loop).result(timeout=10)
 
-    def can_enter(self, access: Access) -> bool:
+    def finds_a_door(self, access: Access) -> bool:
+        """Say whether an ssh server answers, without logging in."""
+        way = next(endpoint for endpoint in access.endpoints if endpoint.protocol == "ssh")
+        try:
+            with socket.create_connection((way.host, way.port), timeout=2) as connection:
+                return connection.recv(4) == b"SSH-"
+        except OSError:
+            return False
+
+    def can_enter(self, access: Access, *, of: str = "") -> bool:
+        """Log in and look around: is it a machine, and the one of that name where one is given?"""
         try:
             with self.session(access) as session:
-                return session.alive()
+                return session.alive() and (not of or session.run("hostname").strip() == of)
         except (asyncssh.Error, OSError, TimeoutError):
             return False
 

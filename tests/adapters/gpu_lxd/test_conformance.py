@@ -1,11 +1,12 @@
-"""The promises of every adapter, kept by the one for cards behind LXD.
+"""The promises of every adapter, kept by the one for cards behind LXD: on the emulator, and on the real daemon.
 
-With SHARY_TEST_GPU_LXD=<file> the same promises are tried on a real server: the file is JSON with
-`settings` (as the inventory has them) and `secrets` (a folder with the files that they name).
+With SHARY_TEST_GPU_LXD=<file> the same promises are tried on a server with real cards: the file is
+JSON with `settings` (as the inventory has them) and `secrets` (a folder with the files they name).
 """
 
 import json
 import os
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -66,20 +67,42 @@ class RealHost:
         self.adapter, self.settings, self.ssh_holder = adapter, settings, ssh_holder
 
     def can_enter(self, access, order):
-        return self.ssh_holder.can_enter(access)
+        # A machine that was just started needs a moment until its sshd listens.
+        deadline = time.monotonic() + 5
+        while not self.ssh_holder.finds_a_door(access) and self._runs(order) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        # An address is used again by the next lease: what counts is whose machine is behind it.
+        return self.ssh_holder.can_enter(access, of=name_for(order))
 
     @contextmanager
     def hold_session(self, access, order):
+        assert self.can_enter(access, order)
         with self.ssh_holder.session(access) as session:
             yield session
 
     def residue(self, order):
+        return [entry.label for entry in self._of(order)]
+
+    def _of(self, order):
         with LxdClient(settings=LxdSettings(**self.settings), secrets=self.adapter.secrets) as client:
             return [
-                entry.label
+                entry
                 for entry in client.instances()
                 if entry.lease == order.lease_id or entry.name == name_for(order)
             ]
+
+    def _runs(self, order):
+        return any(entry.is_running for entry in self._of(order))
+
+
+class TestOnTheRealDaemon(WithAKey):
+    @pytest.fixture
+    def server(self, real_server):
+        return real_server
+
+    @pytest.fixture
+    def device(self, adapter, settings, ssh_holder):
+        return RealHost(adapter, settings, ssh_holder)
 
 
 if REAL:
