@@ -6,6 +6,7 @@ from django.utils import timezone
 from reservations.services.engine.reconcile import reconcile
 from reservations.services.engine.reports import take_reports
 from reservations.services.engine.tick import tick
+from reservations.services.engine.use import fold_use
 
 
 @shared_task(name="reservations.tick")
@@ -24,3 +25,9 @@ def ring_reconcile() -> None:
 def ring_reports(messages: list[str]) -> None:
     """Take what a site reports."""
     take_reports(messages, now=timezone.now())
+
+
+@shared_task(name="reservations.fold_use")
+def ring_fold_use() -> None:
+    """Make hours of the minutes of use that are old."""
+    fold_use(now=timezone.now())

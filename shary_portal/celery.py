@@ -25,4 +25,9 @@ app.conf.beat_schedule = {
         "schedule": 10.0,
         "options": {"queue": BELL_QUEUE, "expires": 10},
     },
+    "fold use": {
+        "task": "reservations.fold_use",
+        "schedule": 3600.0,
+        "options": {"expires": 600},
+    },
 }

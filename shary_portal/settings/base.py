@@ -190,3 +190,8 @@ SHARY_HUB_KEY = env("SHARY_HUB_KEY", default="")
 # Encrypts what a lease's holder must be able to read back, such as one-lease passwords.
 # Newest first; older ones still decrypt.
 SHARY_FIELD_KEYS = env.list("SHARY_FIELD_KEYS", default=[])
+
+# What leases make of their devices is kept by the minute for so many days, then by the hour; the hours for so
+# many days (0: as long as the lease).
+SHARY_USE_MINUTES_DAYS = env.int("SHARY_USE_MINUTES_DAYS", default=30)
+SHARY_USE_HOURS_DAYS = env.int("SHARY_USE_HOURS_DAYS", default=0)

@@ -19,6 +19,7 @@ from reservations.services.cleaning import accept_proof, begin_release, give_up_
 from reservations.services.engine.geometry import take_reshaped
 from reservations.services.engine.orders import write_orders
 from reservations.services.engine.post import tell_holder
+from reservations.services.engine.use import take_use
 from reservations.services.gate import move_many
 from reservations.states import ON_DEVICE, Status
 from resources.models import Resource, Site
@@ -114,6 +115,8 @@ def take_report(report: Report, *, site: Site, now: datetime) -> None:
         _observed(report, site, now)
     elif report.event == "reshaped":
         take_reshaped(report, site=site, now=now)
+    elif report.event == "used":
+        take_use(report, site=site, now=now)
     elif handler := _HANDLERS.get(report.event):
         with transaction.atomic():
             lease = _lease_of(report, site)
