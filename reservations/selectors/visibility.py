@@ -5,11 +5,17 @@ from django.db.models import Q, QuerySet
 from accounts.models import Membership, User
 from reservations.models import Artefact, Lease, Reservation
 from resources.models import Site
+from resources.selectors import may_operate
 
-
-def may_operate(user: User, site: Site) -> bool:
-    """Whether the user runs the site, or the federation."""
-    return user.is_superuser or site.operatorships.filter(user=user).exists()
+__all__ = [
+    "may_change",
+    "may_end",
+    "may_enter",
+    "may_operate",
+    "visible_artefacts",
+    "visible_leases",
+    "visible_reservations",
+]
 
 
 def may_change(user: User, reservation: Reservation) -> bool:

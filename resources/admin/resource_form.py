@@ -3,14 +3,14 @@
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
-from uuid import UUID
 
 from django import forms
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from adapters.catalogue import CATALOGUE
 from adapters.contract import Problem
-from resources.models import Cover, Resource
+from resources.models import Resource
+from resources.selectors import settings_of_parts, settings_of_wholes
 
 Settings = Mapping[str, Any]
 
@@ -73,6 +73,7 @@ class ResourceForm(forms.ModelForm):  # type: ignore[type-arg]
             "kind",
             "attributes",
             "settings",
+            "serial",
             "preparation_s",
             "cleanup_s",
         ]
@@ -126,28 +127,3 @@ class ResourceForm(forms.ModelForm):  # type: ignore[type-arg]
             message = problem.message.removeprefix("Value error, ")
             named = f"“{problem.field}”: " if problem.field else ""
             self.add_error(field, f"{of}{named}{message}")
-
-
-def settings_of_wholes(parent: Resource | None) -> dict[str, Any]:
-    """Return what a part takes over: the settings of its wholes, the outermost first."""
-    if parent is None:
-        return {}
-    layers = Cover.objects.filter(part=parent).order_by("-depth").values_list("whole__settings", flat=True)
-    return {name: value for layer in layers for name, value in layer.items()}
-
-
-def settings_of_parts(whole_id: UUID, own: Settings) -> Iterable[tuple[Resource, dict[str, Any]]]:
-    """Return each part with the settings that its site would get if the whole had these."""
-    parts = {
-        cover.part_id: cover.part
-        for cover in Cover.objects.filter(whole=whole_id, depth__gt=0).select_related("part")
-    }
-    layers = (
-        Cover.objects.filter(part__in=parts)
-        .order_by("part", "-depth")
-        .values_list("part_id", "whole_id", "whole__settings")
-    )
-    merged: dict[UUID, dict[str, Any]] = {part: {} for part in parts}
-    for part_id, layer_id, values in layers:
-        merged[part_id] |= own if layer_id == whole_id else values
-    return [(part, merged[part.pk]) for part in parts.values()]

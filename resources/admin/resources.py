@@ -72,7 +72,7 @@ class ResourceAdmin(OperatedAdmin):
             "State",
             {"fields": ("shown_health", "health_detail", "observed_at", "quarantined", "quarantine_reason")},
         ),
-        ("How it is driven", {"fields": ("adapter", "kind", "attributes", "settings")}),
+        ("How it is driven", {"fields": ("adapter", "kind", "attributes", "settings", "serial")}),
         ("Time around each lease", {"fields": ("preparation_s", "cleanup_s")}),
         (
             "What can stand in attributes and settings",

@@ -38,6 +38,7 @@ class SiteForm(forms.ModelForm):  # type: ignore[type-arg]
             "longitude",
             "approval",
             "start_grace",
+            "ends_unfit_leases",
             "longest_lease",
             "look_ahead",
             "most_open_reservations",
@@ -108,6 +109,7 @@ class SiteAdmin(OperatedAdmin):
                 "fields": (
                     "approval",
                     "start_grace",
+                    "ends_unfit_leases",
                     "longest_lease",
                     "look_ahead",
                     "most_open_reservations",

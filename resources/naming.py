@@ -1,0 +1,100 @@
+"""What lines and new devices are called by people."""
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from adapters.contract import FoundDevice
+from resources.differences import Change, Line
+from resources.models import Resource
+
+_NO_NAME = re.compile(
+    r"^([0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$|^(GPU|MIG)-|^[0-9a-f-]{32,}$", re.IGNORECASE
+)
+_MAKERS = re.compile(r"^(NVIDIA|AMD|Intel|Xilinx)\s+", re.IGNORECASE)
+_PROFILE = re.compile(r"MIG (\S+)$")
+
+FIELD_WORDS = {
+    "pci": "PCI address",
+    "uuid": "UUID",
+    "mig_uuid": "MIG slice",
+    "serial": "Serial number",
+    "baseline": "State between leases",
+    "cards": "Cards",
+    "model": "Model",
+    "cuda_cores": "CUDA cores",
+    "memory_gib": "Memory (GiB)",
+    "bmc": "BMC",
+    "vbios": "VBIOS",
+}
+
+
+def propose_name(found: FoundDevice, whole: Resource | None, taken: Collection[str]) -> str:
+    """Return a name for a new device that nobody has yet: its own, or its model with a number."""
+    if not _NO_NAME.search(found.name) and found.name != found.serial:
+        if found.name not in taken:
+            return found.name[:100]
+        stem = found.name
+    else:
+        profile = _PROFILE.search(found.model)
+        model = _MAKERS.sub("", found.model) or found.kind.replace("_", " ")
+        stem = f"{whole.name} {profile[1]}" if profile and whole else model
+    stem = stem[:90]
+    return next(name for number in range(1, 10_000) if (name := f"{stem} {number}") not in taken)
+
+
+def field_words(name: str) -> str:
+    """Return what a field is called."""
+    plain = name.replace("_", " ")
+    return FIELD_WORDS.get(name, plain[:1].upper() + plain[1:])
+
+
+def value_words(value: Any) -> str:
+    """Return a value as people read it."""
+    if value is None or value == "" or value == [] or value == ():
+        return "not known"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(value_words(each) for each in value)
+    if isinstance(value, Mapping):
+        said = {name: each for name, each in value.items() if each is not None and each != {}}
+        return "; ".join(f"{field_words(name).lower()}: {value_words(each)}" for name, each in said.items())
+    return str(value)
+
+
+def words_of(line: Line) -> str:
+    """Return what a line says, in a sentence."""
+    match line.kind:
+        case "new":
+            found = line.found
+            what = "part" if line.whole or line.under else "device"
+            model = f", {found.model}" if found and found.model else ""
+            serial = f", serial {found.serial}" if found and found.serial else ""
+            return f"New {what}: {line.device}{model}{serial}."
+        case "missing":
+            return f"{line.device} was not seen this time."
+        case "moved":
+            (old, new), *_ = [(change.old, change.new) for change in line.changes if change.old]
+            return f"{line.device} has moved from {old} to {new}."
+        case "changed":
+            return " ".join(f"{line.device}: {change_words(change)}." for change in line.changes)
+
+
+def change_words(change: Change) -> str:
+    """Return a change of one field in words."""
+    if change.old in (None, "", [], ()):
+        return f"{field_words(change.name)} is now known: {value_words(change.new)}"
+    return f"{field_words(change.name)} was {value_words(change.old)}, is {value_words(change.new)}"
+
+
+def value_rows(change: Change) -> list[tuple[str, str, str]]:
+    """Return (field, old, new) for each thing that differs, one level into what is composed."""
+    if isinstance(change.new, Mapping) and isinstance(change.old, Mapping):
+        rows = [
+            (f"{field_words(change.name)}, {field_words(name).lower()}", old, new)
+            for name in {**change.old, **change.new}
+            if (old := value_words(change.old.get(name))) != (new := value_words(change.new.get(name)))
+        ]
+        return rows or [(field_words(change.name), "", value_words(change.new))]
+    return [(field_words(change.name), value_words(change.old), value_words(change.new))]

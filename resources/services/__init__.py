@@ -1,0 +1,1 @@
+"""The verbs of *what*: asking sites what they have, and writing it into the inventory."""
