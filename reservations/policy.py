@@ -22,6 +22,9 @@ GEOMETRY_TAKES = timedelta(minutes=10)
 """How long a card is kept free to be cut into other slices."""
 GEOMETRY_SEARCH_AHEAD = timedelta(days=90)
 
+UNHEALTHY_IS_SAID_AFTER = timedelta(minutes=5)
+"""A device that is unhealthy for longer than this is worth a warning to who gets it next."""
+
 TICK_BATCH = 200
 ORDERS_PER_MESSAGE = 50
 RESEND_AFTER = timedelta(seconds=10)

@@ -167,7 +167,8 @@ def standing_refusal(
         message = f"{resource} is not in service; choose another device."
     elif resource.quarantined_at is not None:
         reason = "quarantined"
-        message = f"{resource} could not be proven clean and waits for its operator; choose another device."
+        why = (resource.quarantine_reason or "it could not be proven clean").rstrip(".")
+        message = f"{resource} is in quarantine and waits for its operator ({why}); choose another device."
     elif resource.health == Resource.Health.UNHEALTHY and window.starts_at < now + UNHEALTHY_MATTERS_WITHIN:
         reason = "unhealthy"
         message = f"{resource} is unhealthy ({resource.health_detail or 'no answer'}); choose a later start."

@@ -1,4 +1,4 @@
-"""Taking a device back: release, proof, quarantine, and what an operator can do about it."""
+"""Taking a device back: release, proof, and what an operator can do when there is none."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -9,16 +9,14 @@ from django.db.models import F
 from accounts.models import User
 from adapters.contract import Check, CleanProof
 from reservations.errors import IllegalMove, NotAllowed
-from reservations.models import CalendarEntry, Lease, Proof
+from reservations.models import Lease, Proof
 from reservations.policy import RELEASE_PATIENCE, RELEASE_RETRY_EVERY, RESEND_AFTER
 from reservations.selectors.visibility import may_operate
 from reservations.services.engine.doorbell import ring_after_commit
 from reservations.services.engine.orders import write_orders
-from reservations.services.engine.post import tell_holder, tell_operators
 from reservations.services.gate import move, move_many
-from reservations.services.moving import move_elsewhere
+from reservations.services.quarantine import lift_quarantine, quarantine
 from reservations.states import Status
-from resources.models import Resource
 
 
 def begin_release(
@@ -121,41 +119,6 @@ def give_up_release(lease: Lease, *, reason: str, now: datetime) -> None:
     )
     if moved:
         quarantine(lease.resource, reason=reason, now=now)
-
-
-def quarantine(resource: Resource, *, reason: str, now: datetime) -> None:
-    """Take a device out of the calendar; move those who have booked it, or tell them."""
-    changed = Resource.objects.filter(pk=resource.pk, quarantined_at__isnull=True).update(
-        quarantined_at=now, quarantine_reason=reason
-    )
-    if not changed:
-        return
-    tell_operators(
-        resource, f"{resource} is quarantined", f"{reason}\nRetry the release, or vouch for it.", now=now
-    )
-    waiting = Lease.objects.select_related("resource__site", "reservation__holder").filter(
-        status__in=[Status.REQUESTED, Status.SCHEDULED], resource=resource
-    )
-    for lease in waiting:
-        if not move_elsewhere(lease, now=now):
-            tell_holder(
-                lease,
-                "is at risk",
-                f"{resource} could not be proven clean and waits for its operator. The lease is kept: it starts"
-                " if the device is handed on in time. Another device of the same kind was not free.",
-                now=now,
-            )
-
-
-def lift_quarantine(lease: Lease) -> None:
-    """The device is clean: it can be booked again, unless another lease still stands against it."""
-    blocked = CalendarEntry.objects.filter(
-        on_device=True, exclusive=True, resource__covered_by__whole=lease.resource_id
-    ).exclude(lease=lease)
-    if not blocked.exists():
-        Resource.objects.filter(pk=lease.resource_id, quarantined_at__isnull=False).update(
-            quarantined_at=None, quarantine_reason=""
-        )
 
 
 def retry_release(lease: Lease, *, actor: User, now: datetime) -> None:

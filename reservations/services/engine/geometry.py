@@ -13,7 +13,7 @@ from adapters.contract import FoundDevice
 from adapters.contract.wire import Report
 from reservations.models import CalendarEntry, GeometryChange, OutgoingOrder
 from reservations.policy import BLOCKED_LOOK_AGAIN, RESEND_AFTER, RESEND_AT_MOST_EVERY
-from reservations.services.cleaning import quarantine
+from reservations.services.quarantine import quarantine
 from reservations.services.engine.doorbell import ring_after_commit
 from reservations.services.engine.orders import targets_for, write_watch
 from reservations.services.engine.post import tell_operators
@@ -141,6 +141,7 @@ def _enter(change: GeometryChange, devices: Sequence[FoundDevice]) -> str:
             cleanup_s=card.cleanup_s,
         )
         record.in_service = True
+        record.serial = part.serial
         record.attributes = dict(part.attributes)
         record.settings = {**(record.settings or {}), **part.settings}
         problems = [

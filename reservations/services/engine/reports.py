@@ -10,19 +10,21 @@ from uuid import UUID
 
 import structlog
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.db.models.functions import Greatest
 
 from adapters.contract.wire import BadSeal, Report, public_key, sender_of, to_json, unseal
 from reservations.models import Lease
 from reservations.services.cleaning import accept_proof, begin_release, give_up_release, keep_proof
+from reservations.services.engine.discovery import take_discovered
 from reservations.services.engine.geometry import take_reshaped
+from reservations.services.engine.health import take_observed
 from reservations.services.engine.orders import write_orders
 from reservations.services.engine.post import tell_holder
 from reservations.services.engine.use import take_use
 from reservations.services.gate import move_many
 from reservations.states import ON_DEVICE, Status
-from resources.models import Resource, Site
+from resources.models import Site
 
 log = structlog.get_logger(__name__)
 
@@ -112,7 +114,9 @@ def take_report(report: Report, *, site: Site, now: datetime) -> None:
     if report.event == "opened":
         take_openings([report], site=site, now=now)
     elif report.event == "observed":
-        _observed(report, site, now)
+        take_observed(report, site=site, now=now)
+    elif report.event == "discovered":
+        take_discovered(report, site=site, now=now)
     elif report.event == "reshaped":
         take_reshaped(report, site=site, now=now)
     elif report.event == "used":
@@ -203,36 +207,6 @@ _HANDLERS: dict[str, Callable[[Lease, Report, datetime], None]] = {
     "failed": _failed,
     "stale": _stale,
 }
-
-
-def _observed(report: Report, site: Site, now: datetime) -> None:
-    resource = _key(report.resource_id or "")
-    if resource is None:
-        return
-    seen = report.observation
-    healthy = seen is not None and seen.healthy
-    detail = seen.detail if seen else report.failure.message if report.failure else "It could not be looked at."
-    if seen is not None and seen.carries:
-        healthy, detail = _judge_carried(seen.carries, resource, healthy, detail)
-    Resource.objects.filter(pk=resource, site=site).exclude(observed_at__gt=report.at).update(
-        health=Resource.Health.HEALTHY if healthy else Resource.Health.UNHEALTHY,
-        health_detail=detail,
-        observed_at=report.at,
-        measurements=dict(seen.measurements) if seen else F("measurements"),
-    )
-
-
-def _judge_carried(lease_id: str, resource: UUID, healthy: bool, detail: str) -> tuple[bool, str]:
-    """A device that carries a lease which is over was missed by a clean-up: nobody may get it like that."""
-    key = _key(lease_id)
-    # A host shows the lease of a card in it, and a card that of its host.
-    related = Q(resource__covers__part=resource) | Q(resource__covered_by__whole=resource)
-    lease = None if key is None else Lease.objects.filter(related, pk=key).first()
-    if lease is None:
-        return False, f"It carries the lease {lease_id}, which is none of ours; look at the device."
-    if lease.status not in ON_DEVICE:
-        return False, f"It still carries the lease {lease_id}, which is over; clean it by hand and look again."
-    return healthy, detail
 
 
 def _keep(lease: Lease, **facts: object) -> None:

@@ -20,6 +20,7 @@ from reservations.policy import (
     TICK_BATCH,
 )
 from reservations.services.cleaning import begin_release, give_up_release
+from reservations.services.engine.discovery import send_questions
 from reservations.services.engine.geometry import press_geometry
 from reservations.services.engine.orders import send_orders, write_orders
 from reservations.services.engine.post import send_mail, tell_holder
@@ -45,6 +46,7 @@ def tick(*, now: datetime) -> int:
     if GeometryChange.objects.filter(next_action_at__lte=now).exists():
         press_geometry(now=now)
     send_orders(now=now)
+    send_questions(now=now)
     send_mail(now=now)
     return done
 
@@ -203,13 +205,19 @@ def _start_or_wait(lease: Lease, now: datetime) -> None:
 
 
 def _wait_or_give_up(lease: Lease, now: datetime) -> None:
-    """The device is not proven clean after the lease before: wait, but not for ever."""
+    """The device is kept back, or not proven clean after the lease before: wait, but not for ever."""
     latest = min(lease.starts_at + lease.resource.site.start_grace, lease.ends_at)
+    unfit = lease.resource.quarantine_reason if lease.resource.quarantined_at else ""
     if now >= latest:
         why = f"{lease.resource} was not proven clean after the lease before"
+        if unfit:
+            why = f"{lease.resource} is in quarantine: {unfit}"
         cancel_bundle(lease, reason=f"Blocked too long: {why}", now=now)
         return
-    _look_again(lease, f"Waiting until {lease.resource} is proven clean after the lease before.", now)
+    words = f"Waiting until {lease.resource} is proven clean after the lease before."
+    if unfit:
+        words = f"Waiting until {lease.resource} is out of quarantine: {unfit}"
+    _look_again(lease, words, now)
 
 
 def _look_again(lease: Lease, trouble: str, now: datetime) -> None:
