@@ -169,7 +169,7 @@ def _summary(report: Report) -> str:
     seen = report.observation
     if seen is None:
         return json.dumps(["failed", report.failure.error if report.failure else ""])
-    return json.dumps([seen.healthy, seen.carries, seen.epoch, seen.detail, sorted(report.detail)])
+    return json.dumps([seen.healthy, seen.unfit, seen.carries, seen.epoch, seen.detail, sorted(report.detail)])
 
 
 def _discovered(site: str, look: Look, outcome: Outcome) -> Report:
