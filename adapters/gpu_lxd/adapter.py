@@ -5,11 +5,13 @@ from contextlib import suppress
 from adapters.contract import Access, Adapter, CleanProof, FoundDevice, LeaseOrder, Observation, Target
 from adapters.errors import AdapterError, DeviceRefused, OutcomeUnknown
 from adapters.gpu_lxd import instance as tags
+from adapters.gpu_lxd.borrowed import Borrowing
 from adapters.gpu_lxd.client import LxdClient
 from adapters.gpu_lxd.instance import name_for
 from adapters.gpu_lxd.inventory import found_host
 from adapters.gpu_lxd.machine import bring_up_to_date, start, wish_for
 from adapters.gpu_lxd.measurements import nvml_of
+from adapters.gpu_lxd.own_instance import names_own_instance
 from adapters.gpu_lxd.proof import prove_clean
 from adapters.gpu_lxd.rivals import rivalry
 from adapters.gpu_lxd.settings import DESCRIPTION, LxdSettings, settings_of
@@ -57,6 +59,8 @@ class GpuLxd(Adapter):
     def provision(self, order: LeaseOrder) -> Access:
         """Make the instance, give it the cards, start it; nobody's key is in it."""
         settings = settings_of(order.target.settings)
+        if names_own_instance(order):
+            return self._borrowing(settings).provision(order)
         with self._connect(settings) as client:
             now = look(client, settings, order)
             refuse_rivals(now.rivals, order)
@@ -85,6 +89,9 @@ class GpuLxd(Adapter):
         A holder who has none yet gets in with the first one that is added: the portal orders again then.
         """
         settings = settings_of(order.target.settings)
+        if names_own_instance(order):
+            self._borrowing(settings).admit(order)
+            return
         if any("\n" in key or "\r" in key for key in order.holder.ssh_keys):
             raise DeviceRefused("An ssh key of the holder has more than one line.")
         wanted = "".join(f"{key.strip()}\n" for key in order.holder.ssh_keys)
@@ -103,6 +110,9 @@ class GpuLxd(Adapter):
     def isolate(self, order: LeaseOrder) -> None:
         """Switch the instance off, which cuts every session, and take the keys out."""
         settings = settings_of(order.target.settings)
+        if names_own_instance(order):
+            self._borrowing(settings).isolate(order)
+            return
         with self._connect(settings) as client:
             mine = mine_of(client.instance(name_for(order)), order)
             if mine is None:
@@ -128,6 +138,8 @@ class GpuLxd(Adapter):
     def release(self, order: LeaseOrder) -> CleanProof:
         """Delete the instance, then prove over a fresh connection that nothing is left."""
         settings = settings_of(order.target.settings)
+        if names_own_instance(order):
+            return self._borrowing(settings).release(order)
         with self._connect(settings) as client:
             now = look(client, settings, order)
             if now.mine is not None:
@@ -149,6 +161,9 @@ class GpuLxd(Adapter):
 
     def _connect(self, settings: LxdSettings) -> LxdClient:
         return LxdClient(settings=settings, secrets=self.secrets)
+
+    def _borrowing(self, settings: LxdSettings) -> Borrowing:
+        return Borrowing(settings=settings, secrets=self.secrets)
 
 
 ADAPTER = GpuLxd

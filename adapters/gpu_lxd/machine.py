@@ -21,7 +21,9 @@ def wish_for(settings: LxdSettings, order: LeaseOrder, now: Standing) -> dict[st
     allowed = (settings.image, *settings.more_images)
     if chosen not in allowed:
         raise DeviceRefused(f"This site has no image “{chosen}”. It offers: {', '.join(allowed)}.")
-    devices = {f"shary-gpu{number}": _gpu(settings, pci) for number, pci in enumerate(settings.wanted_cards)}
+    devices = {
+        f"shary-gpu{number}": card_device(settings, pci) for number, pci in enumerate(settings.wanted_cards)
+    }
     if settings.ssh_ports:
         devices[tags.SSH_DEVICE] = forward(settings, free_ports(settings, order, now.everyone)[0])
     return {
@@ -41,7 +43,8 @@ def wish_for(settings: LxdSettings, order: LeaseOrder, now: Standing) -> dict[st
     }
 
 
-def _gpu(settings: LxdSettings, pci: str) -> dict[str, str]:
+def card_device(settings: LxdSettings, pci: str) -> dict[str, str]:
+    """Return the device by which an instance gets a card or a slice of it."""
     if settings.mig_uuid:
         return {"type": "gpu", "gputype": "mig", "pci": pci, "mig.uuid": settings.mig_uuid}
     return {"type": "gpu", "gputype": "physical", "pci": pci}

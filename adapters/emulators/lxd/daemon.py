@@ -154,6 +154,7 @@ class Daemon:
                 raise Refusal(412, f"ETag doesn't match: {instance.etag()} vs {if_match}")
             self._refuse_busy(instance)
             before = (instance.config, instance.devices, instance.profiles, instance.description)
+            plugged = self.devices_of(instance)
             config, devices = _texts(wish.get("config")), wish.get("devices") or {}
             instance.config = config if replace else instance.config | config
             new = {name: _texts(device) for name, device in devices.items()}
@@ -162,9 +163,8 @@ class Daemon:
             instance.description = str(wish.get("description", "" if replace else instance.description))
             try:
                 check_devices(instance)
-                self.devices_of(instance)
-                if instance.running and instance.devices != before[1]:
-                    self._hot_plug(instance, before[1])
+                if instance.running and self.devices_of(instance) != plugged:
+                    self._hot_plug(instance, plugged)
             except Refusal:
                 instance.config, instance.devices, instance.profiles, instance.description = before
                 raise
@@ -312,11 +312,18 @@ class Daemon:
         instance.config["volatile.last_state.power"] = "STOPPED"
 
     def _hot_plug(self, instance: Instance, before: Devices) -> None:
-        for name, device in instance.devices.items():
+        after = self.devices_of(instance)
+        for name, device in before.items():
+            if after.get(name) != device and device.get("type") == "gpu" and not _is_hot(instance, device):
+                raise Refusal(
+                    500,
+                    f'Failed to stop device "{name}": Device cannot be stopped when instance is running',
+                )
+        for name, device in after.items():
             if before.get(name) == device:
                 continue
             failed = f'Failed to start device "{name}": '
-            if device.get("type") == "gpu" and instance.type == "virtual-machine":
+            if device.get("type") == "gpu" and not _is_hot(instance, device):
                 raise Refusal(500, failed + "Device cannot be started when instance is running")
             check_card(instance, name, device, self.cards, self.passed_through(), status=500)
             if device.get("type") == "proxy":
@@ -357,6 +364,10 @@ class Daemon:
         """Count a change that was made to a project or a profile, and keep it."""
         with self.lock:
             self._changed()
+
+
+def _is_hot(instance: Instance, device: Mapping[str, str]) -> bool:
+    return instance.type == "container" and device.get("gputype", "physical") == "physical"
 
 
 def _texts(values: Mapping[str, Any] | None) -> dict[str, str]:

@@ -30,9 +30,7 @@ def figo_site(
     project = f"figo-{user}"
     known = {profile.name: profile for profile in [Profile("default"), *(profiles or [])]}
     if project not in lxd.daemon.projects:
-        lxd.daemon.projects[project] = Project(
-            project, config=MARK if mark is None else mark, profiles=known
-        )
+        lxd.daemon.projects[project] = Project(project, config=MARK if mark is None else mark, profiles=known)
     instance = Instance(name, project, running=running, profiles=["default", *attached], **more)
     lxd.daemon.instances[instance.key] = instance
     return instance

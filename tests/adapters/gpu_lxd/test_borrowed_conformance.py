@@ -7,10 +7,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from adapters.emulators.lxd import Profile
 from tests.adapters.conformance import AdapterConformance
 from tests.adapters.gpu_lxd.conftest import H100
-from tests.adapters.gpu_lxd.figo_site import figo_site
+from tests.adapters.gpu_lxd.figo_site import figo_site, gpu_profile
 
 
 class UseInside:
@@ -70,11 +69,7 @@ class TestOnAContainer(OnAnOwnInstance):
     kind = "container"
 
 
-class TestOnAVirtualMachine(OnAnOwnInstance):
-    kind = "virtual-machine"
-
-
-class TestByFigosProfile(OnAnOwnInstance):
+class TestOnAVirtualMachineByFigosProfile(OnAnOwnInstance):
     kind = "virtual-machine"
 
     @pytest.fixture
@@ -83,6 +78,5 @@ class TestByFigosProfile(OnAnOwnInstance):
 
     @pytest.fixture
     def device(self, lxd):
-        gpu = {"type": "gpu", "gputype": "physical", "pci": "65:00.0"}
-        figo_site(lxd, type=self.kind, profiles=[Profile("gpu-1-65000", devices={"gpu-device1": gpu})])
+        figo_site(lxd, type=self.kind, profiles=[gpu_profile("gpu-1-65000", "65:00.0")])
         return BorrowedInstance(lxd, "figo-ada", "vm1")
