@@ -12,6 +12,7 @@ from reservations.api.free import FindSlotDoor, FreeDoor
 from reservations.api.leases import LeaseDoor
 from reservations.api.maintenance import MaintenanceDoor
 from reservations.api.reservations import ReservationDoor
+from reservations.api.use import CsvRenderer
 from resources.api.adapters import AdapterDoor
 from resources.api.resources import ResourceDoor
 from resources.api.sites import SiteDoor
@@ -35,6 +36,11 @@ router.register("maintenance", MaintenanceDoor)
 
 urlpatterns = [
     path("v1/", include(router.urls)),
+    path(
+        "v1/leases/<uuid:pk>/use.csv",
+        LeaseDoor.as_view({"get": "use_as_csv"}, renderer_classes=[CsvRenderer]),
+        name="leases-use-csv",
+    ),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", SpectacularSwaggerSplitView.as_view(), name="docs"),
     re_path(r"^.*$", Unknown.as_view()),

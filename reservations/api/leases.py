@@ -10,10 +10,10 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.api.door import Door
 from reservations.api.asked import AskedReason
 from reservations.api.presenting import lease_brief, lease_whole, whose
 from reservations.api.shapes import LeaseOf, LeaseOfBrief
+from reservations.api.use import UseDoor
 from reservations.models import Lease, LeaseEvent
 from reservations.selectors.viewer import Viewer
 from reservations.selectors.visibility import visible_leases
@@ -33,7 +33,7 @@ class LeaseFilter(django_filters.FilterSet):  # type: ignore[misc]
         fields: list[str] = []
 
 
-class LeaseDoor(Door[Lease]):
+class LeaseDoor(UseDoor):
     """Leases: the hold of exactly one resource each, and the only thing with a status."""
 
     queryset = Lease.objects.all()
