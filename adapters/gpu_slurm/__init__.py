@@ -1,0 +1,1 @@
+"""Graphics cards and nodes of a Slurm cluster, lent as reservations."""
