@@ -50,10 +50,15 @@ def code_of(caught: Any) -> str:
 class Controller:
     """One connection, with its stream once it bids."""
 
-    def __init__(self, address: str, device_id: int = 1) -> None:
+    def __init__(self, address: str, device_id: int = 1, credentials: Any | None = None) -> None:
         self.device_id = device_id
         self.election_id: int | None = None
-        self.channel = grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)])
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        self.channel = (
+            grpc.insecure_channel(address, options)
+            if credentials is None
+            else grpc.secure_channel(address, credentials, options)
+        )
         self.stub = p4r_grpc.P4RuntimeStub(self.channel)
         self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.heard: queue.SimpleQueue[Any] = queue.SimpleQueue()
