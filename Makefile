@@ -12,7 +12,7 @@ ARGS ?=
 export SHARY_PORT := $(PORT)
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop status reset test test-all check fix bench migration lock environment environment-dev
+.PHONY: help run stop status reset test test-all check fix bench gpu-host migration lock environment environment-dev
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -52,6 +52,9 @@ bench: environment-dev ## Measure, each against its floor
 
 bench-%: environment-dev ## One measurement: make bench-booking [ARGS=--quick]
 	@$(VENV)/python -m bench.$(subst -,_,$*) $(ARGS)
+
+gpu-host: environment ## Build shary-gpu-host.pyz, the program for a machine with cards and ssh
+	@$(VENV)/python -m adapters.gpu_ssh.build
 
 migration: environment-dev ## Write a migration: make migration name=what_it_does [app=reservations]
 	@test -n "$(name)" || { echo "Name it: make migration name=what_it_does"; exit 1; }

@@ -6,9 +6,10 @@ Adding an adapter adds one line here; `adapters.registry` finds its code by the 
 from adapters.contract import AdapterDescription
 from adapters.gpu_lxd.settings import DESCRIPTION as GPU_LXD
 from adapters.gpu_slurm.settings import DESCRIPTION as GPU_SLURM
+from adapters.gpu_ssh.settings import DESCRIPTION as GPU_SSH
 from adapters.p4_switch.settings import DESCRIPTION as P4_SWITCH
 from adapters.smart_nic_redfish.settings import DESCRIPTION as SMART_NIC_REDFISH
 
 CATALOGUE: dict[str, AdapterDescription] = {
-    description.name: description for description in (GPU_LXD, GPU_SLURM, P4_SWITCH, SMART_NIC_REDFISH)
+    description.name: description for description in (GPU_LXD, GPU_SLURM, GPU_SSH, P4_SWITCH, SMART_NIC_REDFISH)
 }

@@ -1,0 +1,134 @@
+"""The host's memory: a file for each lease, the epochs seen, the next user id. It survives anything."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from .lease import ACCOUNT, GONE, Record
+from .problems import Invalid, Later, Unknown
+
+_REMEMBERED = timedelta(days=90)
+
+
+class Ledger:
+    """What is known of all leases."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._leases = folder / "leases"
+
+    # --- leases -----------------------------------------------------------------------------------
+
+    def records(self) -> list[Record]:
+        """Return every lease that is remembered."""
+        if not self._leases.is_dir():
+            return []
+        return [_read(file) for file in sorted(self._leases.glob("*.json"))]
+
+    def find(self, account: str) -> Record | None:
+        """Return the lease with this account."""
+        file = self._leases / f"{account}.json"
+        return _read(file) if file.exists() else None
+
+    def write(self, record: Record) -> None:
+        """Remember a lease as it is now."""
+        _write(self._leases / f"{record.account}.json", json.dumps(record.as_json(), indent=1))
+
+    def forget_old(self, now: datetime) -> None:
+        """Forget leases that are long gone."""
+        for record in self.records():
+            if record.phase == GONE and record.changed_at < now - _REMEMBERED:
+                (self._leases / f"{record.account}.json").unlink()
+
+    # --- numbers that never go back -----------------------------------------------------------------
+
+    def last_epoch(self, resource: str) -> int:
+        """Return the highest epoch seen for a resource."""
+        return self._epochs().get(resource, 0)
+
+    def note_epoch(self, resource: str, epoch: int) -> None:
+        """Remember an epoch, unless a higher one is known."""
+        epochs = self._epochs()
+        if epoch > epochs.get(resource, 0):
+            epochs[resource] = epoch
+            _write(self._folder / "epochs.json", json.dumps(epochs, indent=1))
+
+    def next_uid(self, uids: range, is_used: Callable[[int], bool]) -> int:
+        """Return a user id that was not given out for as long as the range allows.
+
+        What a lease might have left behind can so never belong to the next one.
+        """
+        file = self._folder / "next-uid"
+        text = file.read_text().strip() if file.exists() else ""
+        first = int(text) if text.isdecimal() and int(text) in uids else uids.start
+        known = {record.uid for record in self.records() if record.holds_cards}
+        for uid in [*range(first, uids.stop), *range(uids.start, first)]:
+            if uid not in known and not is_used(uid):
+                _write(file, str(uid + 1))
+                return uid
+        raise Invalid(f"All user ids from {uids.start} to {uids.stop - 1} are in use. Give a longer range.")
+
+    def _epochs(self) -> dict[str, int]:
+        file = self._folder / "epochs.json"
+        if not file.exists():
+            return {}
+        try:
+            written: dict[str, int] = json.loads(file.read_text())
+            return {name: int(epoch) for name, epoch in written.items()}
+        except (ValueError, AttributeError, TypeError) as error:
+            raise Unknown(f"{file} cannot be read: {error}. Move it away if no lease is running.") from error
+
+    # --- one at a time --------------------------------------------------------------------------------
+
+    @contextmanager
+    def lock(self, name: str, *, patience_s: float) -> Iterator[None]:
+        """Hold the lock of this name; raise `Later` when another request does not let go of it."""
+        folder = self._folder / "locks"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        deadline = time.monotonic() + patience_s
+        with (folder / name).open("w") as file:
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        raise Later("Another request for the same lease is still at work.") from None
+                    time.sleep(0.02)
+            yield
+
+
+def _read(file: Path) -> Record:
+    try:
+        record = Record.from_json(json.loads(file.read_text()))
+        if not ACCOUNT.fullmatch(record.account):
+            raise ValueError(f"“{record.account}” is no account of ours")
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        # What cannot be read is not absent: the card stays taken until somebody has looked.
+        raise Unknown(f"The record {file} cannot be read: {error}. Somebody has to look at it.") from error
+    return record
+
+
+def _write(file: Path, text: str) -> None:
+    """Write all at once: a crash leaves the old file or the new one."""
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = file.with_name(file.name + ".new")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(handle, text.encode())
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    draft.replace(file)
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

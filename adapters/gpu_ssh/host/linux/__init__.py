@@ -1,0 +1,5 @@
+"""A real Linux machine."""
+
+from .machine import LinuxSystem
+
+__all__ = ["LinuxSystem"]
