@@ -1,9 +1,9 @@
-"""Compiles the stand-in for libnvidia-ml.so.1 and describes machines to it.
+"""Compiles the stand-in for libnvidia-ml.so.1.
 
     python -m adapters.emulators.nvml.build FOLDER
 
 puts `libnvidia-ml.so.1` into the folder. A process that is started with `LD_LIBRARY_PATH=FOLDER`
-and `SHARY_FAKE_NVML=FILE` then sees the cards that FILE lists (the format stands in fake_nvml.c).
+and `SHARY_FAKE_NVML=FILE` then sees the cards that FILE lists (`adapters.emulators.nvml.machine`).
 """
 
 import ctypes
@@ -11,48 +11,42 @@ import importlib.util
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
-SOURCE = Path(__file__).with_name("fake_nvml.c")
+from adapters.emulators.nvml.machine import (
+    STATE_VARIABLE,
+    FakeCard,
+    FakeHost,
+    FakeLink,
+    FakeSlice,
+    MachineFile,
+    a16,
+    write_machine,
+)
+
+__all__ = [
+    "STATE_VARIABLE",
+    "CannotBuild",
+    "FakeCard",
+    "FakeHost",
+    "FakeLink",
+    "FakeSlice",
+    "MachineFile",
+    "a16",
+    "build",
+    "header_folder",
+    "preload",
+    "write_machine",
+]
+
+SOURCES = Path(__file__).with_name("library")
 # glibc takes the library for the real one by its SONAME.
-_OPTIONS = ["-shared", "-fPIC", "-O1", "-Wall", "-Wno-deprecated-declarations", "-fvisibility=hidden"]
-_SONAME = "-Wl,-soname,libnvidia-ml.so.1"
-STATE_VARIABLE = "SHARY_FAKE_NVML"
+_OPTIONS = ["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Wno-deprecated-declarations"]
+_NAMES = ["-fvisibility=hidden", "-Wl,-soname,libnvidia-ml.so.1"]
 
 
 class CannotBuild(Exception):
     """A tool for the build is missing on this machine."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FakeSlice:
-    """A MIG slice of a pretended card."""
-
-    uuid: str
-    model: str
-    memory_mib: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FakeCard:
-    """A card that the machine pretends to have."""
-
-    pci: str
-    model: str = "NVIDIA H100 80GB HBM3"
-    uuid: str = "GPU-11111111-2222-3333-4444-555555555555"
-    serial: str = ""
-    memory_mib: int = 81559
-    used_mib: int = 4
-    utilisation_percent: int = 0
-    temperature_celsius: int = 31
-    cuda_cores: int = 16896
-    mig: bool = False
-    lost: bool = False
-    slices: tuple[FakeSlice, ...] = ()
-    processes: tuple[tuple[int, int], ...] = ()
-    """Pairs of process id and MiB used."""
 
 
 def build(folder: Path) -> Path:
@@ -61,8 +55,9 @@ def build(folder: Path) -> Path:
     if compiler is None:
         raise CannotBuild("There is no C compiler here: install gcc.")
     library = folder / "libnvidia-ml.so.1"
+    sources = [str(file) for file in sorted(SOURCES.glob("*.c"))]
     subprocess.run(
-        [compiler, *_OPTIONS, _SONAME, f"-I{header_folder()}", "-o", str(library), str(SOURCE)],
+        [compiler, *_OPTIONS, *_NAMES, f"-I{header_folder()}", "-o", str(library), *sources],
         check=True,
         timeout=60,
     )
@@ -81,25 +76,6 @@ def header_folder() -> Path:
 def preload(library: Path) -> None:
     """Load the library into this process, so that pynvml finds it under its usual name."""
     ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
-
-
-def write_machine(file: Path, cards: Iterable[FakeCard], *, driver: str = "580.159.04") -> None:
-    """Describe the machine to the library, all at once: a reader never sees half a file."""
-    lines = [f"driver {driver}"]
-    for index, card in enumerate(cards):
-        lines.append(
-            f"gpu pci={card.pci} uuid={card.uuid} serial={card.serial} memory_mib={card.memory_mib} "
-            f"used_mib={card.used_mib} util={card.utilisation_percent} temp={card.temperature_celsius} "
-            f"cores={card.cuda_cores} mig={int(card.mig)} lost={int(card.lost)} name={card.model}"
-        )
-        lines += [
-            f"mig gpu={index} uuid={part.uuid} memory_mib={part.memory_mib} name={part.model}"
-            for part in card.slices
-        ]
-        lines += [f"process gpu={index} pid={pid} used_mib={used}" for pid, used in card.processes]
-    draft = file.with_name(file.name + ".new")
-    draft.write_text("\n".join(lines) + "\n")
-    draft.replace(file)
 
 
 if __name__ == "__main__":

@@ -1,3 +1,3 @@
-from tests.adapters.nvml.machine import machine, nvml_library
+from tests.adapters.nvml.machine import kernel, machine, nvml_library
 
-__all__ = ["machine", "nvml_library"]
+__all__ = ["kernel", "machine", "nvml_library"]

@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
-from adapters.emulators.nvml.build import STATE_VARIABLE, FakeCard, FakeSlice, write_machine
-from adapters.nvml import NvmlProcess, NvmlSlice, NvmlUnavailable, card_at, read_cards
+from adapters.emulators.nvml.build import STATE_VARIABLE, FakeCard, FakeSlice, a16, write_machine
+from adapters.nvml import CardLost, NvmlProcess, NvmlSlice, NvmlUnavailable, card_at, read_cards
+from adapters.nvml.inventory import PowerLimit
 
 H100, A100 = "0000:65:00.0", "0000:b3:00.0"
 
@@ -39,12 +40,39 @@ def test_a_card_is_found_by_its_address_and_a_missing_one_is_none(machine):
     assert card_at("0000:01:00.0") is None
 
 
-def test_a_card_that_fell_off_the_bus_does_not_hide_the_others(machine):
+def test_a_card_that_fell_off_the_bus_is_listed_as_lost_and_does_not_hide_the_others(machine):
     machine(FakeCard(pci=H100, uuid="GPU-1", lost=True), FakeCard(pci=A100, uuid="GPU-2"))
 
-    assert [card.uuid for card in read_cards()] == ["GPU-2"]
-    with pytest.raises(NvmlUnavailable, match="lost"):
+    lost, alive = read_cards()
+
+    assert (lost.lost, lost.uuid, lost.measurements) == (True, "", {})
+    assert (alive.lost, alive.uuid) == (False, "GPU-2")
+    with pytest.raises(CardLost, match="fallen off the bus"):
         card_at(H100)
+    assert issubclass(CardLost, NvmlUnavailable)
+
+
+def test_settings_are_read_with_their_units(machine):
+    machine(FakeCard(pci=H100, compute_mode="exclusive_process", persistence=False, power_limit_w=350))
+
+    card = card_at(H100)
+
+    assert (card.vbios, card.cuda_version) == ("96.00.74.00.01", "13.0")
+    assert (card.compute_mode, card.persistence, card.ecc_enabled) == ("exclusive_process", False, True)
+    assert card.power == PowerLimit(current_w=350, default_w=700, lowest_w=200, highest_w=700)
+    assert (card.clocks.application_graphics_mhz, card.clocks.application_memory_mhz) == (1980, 2619)
+    assert (card.clocks.highest_graphics_mhz, card.clocks.highest_memory_mhz) == (1980, 2619)
+
+
+def test_what_a_model_does_not_know_is_none(machine):
+    machine(a16(H100, power_limit_w=None, ecc=None, vbios=""))
+
+    card = card_at(H100)
+
+    assert (card.mig_capable, card.mig_enabled, card.slices) == (False, False, ())
+    assert (card.power.current_w, card.ecc_enabled, card.vbios) == (None, None, "")
+    assert card.clocks.application_graphics_mhz is None
+    assert card.clocks.highest_graphics_mhz == 1755
 
 
 def test_processes_and_measurements_are_those_of_the_moment(machine):
@@ -62,21 +90,44 @@ def test_processes_and_measurements_are_those_of_the_moment(machine):
     assert idle.processes == ()
 
 
-def test_slices_are_listed_only_where_mig_is_on(machine):
-    part = FakeSlice(uuid="MIG-1", model="NVIDIA H100 80GB HBM3 MIG 1g.10gb", memory_mib=9856)
+def test_slices_are_listed_with_profile_and_place_only_where_mig_is_on(machine):
+    parts = (
+        FakeSlice(uuid="MIG-1", model="NVIDIA H100 80GB HBM3 MIG 3g.40gb"),
+        FakeSlice(uuid="MIG-2", model="NVIDIA H100 80GB HBM3 MIG 1g.10gb"),
+    )
     machine(
-        FakeCard(pci=H100, mig=True, slices=(part,)),
-        FakeCard(pci=A100, uuid="GPU-2", slices=(part,)),
+        FakeCard(pci=H100, mig=True, slices=parts),
+        FakeCard(pci=A100, uuid="GPU-2", slices=parts),
     )
 
     with_mig, without = read_cards()
 
     assert with_mig.mig_enabled
-    assert with_mig.slices == (NvmlSlice(uuid="MIG-1", model=part.model, memory_mib=9856),)
+    assert with_mig.geometry == ("3g.40gb", "1g.10gb")
+    assert with_mig.slices[1] == NvmlSlice(
+        uuid="MIG-2",
+        model="NVIDIA H100 80GB HBM3 MIG 1g.10gb",
+        memory_mib=9984,
+        profile="1g.10gb",
+        gpu_instance=2,
+        compute_instance=0,
+        start=4,
+        size=1,
+    )
     # As on real cards, a card that is cut into slices has no rate of its own.
     assert with_mig.utilisation_percent is None
-    assert not without.mig_enabled
-    assert without.slices == ()
+    assert (without.mig_capable, without.mig_enabled, without.slices) == (True, False, ())
+
+
+def test_who_is_not_root_sees_slices_without_their_places_and_not_who_uses_the_card(machine):
+    part = FakeSlice(uuid="MIG-1", model="NVIDIA H100 80GB HBM3 MIG 3g.40gb")
+    machine(FakeCard(pci=H100, mig=True, slices=(part,), processes=((4711, 100, 1),)), root=False)
+
+    card = card_at(H100)
+
+    assert (card.slices[0].uuid, card.slices[0].start) == ("MIG-1", None)
+    assert (card.processes, card.processes_known) == ((), False)
+    assert "processes" not in card.measurements
 
 
 def test_another_process_finds_the_library_by_its_usual_name(nvml_library, tmp_path):
