@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import QuerySet, TextField
 from django.db.models.functions import Cast, Coalesce
@@ -16,6 +17,8 @@ from resources.services.discovery import devices_of
 
 FRESH = timedelta(days=14)
 """An older answer says too little of today to act on."""
+
+SiteIds = Collection[int] | QuerySet[Any, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +41,7 @@ def findings_of(site: Site, *, now: datetime) -> list[Finding]:
     return _findings(site, discoveries, _ignored([site.pk]).get(site.pk, {}))
 
 
-def open_counts(site_ids: Collection[int], *, now: datetime) -> dict[int, int]:
+def open_counts(site_ids: SiteIds, *, now: datetime) -> dict[int, int]:
     """Return how many lines wait at each site; a site without any is left out."""
     by_site: dict[int, list[Discovery]] = {}
     for discovery in latest_answers(site_ids, now=now).select_related("site"):
@@ -58,7 +61,7 @@ def latest_questions(site_ids: Collection[int]) -> "QuerySet[Discovery]":
     return _by_subject(Discovery.objects.filter(site__in=site_ids))
 
 
-def latest_answers(site_ids: Collection[int], *, now: datetime) -> "QuerySet[Discovery]":
+def latest_answers(site_ids: SiteIds, *, now: datetime) -> "QuerySet[Discovery]":
     """Return the last good answer about each device and about each typed settings."""
     return _by_subject(
         Discovery.objects.filter(

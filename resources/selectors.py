@@ -40,6 +40,15 @@ def settings_of_wholes(parent: Resource | None) -> dict[str, Any]:
     return {name: value for layer in layers for name, value in layer.items()}
 
 
+def settings_by_resource(resources: Iterable[Resource]) -> dict[UUID, dict[str, Any]]:
+    """Return what the site gets for each resource: the settings of its wholes, overlaid by its own."""
+    merged: dict[UUID, dict[str, Any]] = {resource.pk: {} for resource in resources}
+    layers = Cover.objects.filter(part__in=merged).order_by("-depth").values_list("part_id", "whole__settings")
+    for part, values in layers:
+        merged[part] |= values
+    return merged
+
+
 def settings_of_parts(whole_id: UUID, own: Mapping[str, Any]) -> Iterable[tuple[Resource, dict[str, Any]]]:
     """Return each part with the settings that its site would get if the whole had these."""
     parts = {

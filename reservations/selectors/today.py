@@ -10,6 +10,7 @@ from accounts.models import User
 from reservations.models import Lease
 from reservations.states import HOLDING, Status
 from reservations.words import zone_of
+from resources.findings import open_counts
 from resources.models import SILENT_AFTER, Resource, Site
 
 MOST_SHOWN = 200
@@ -32,6 +33,8 @@ class Today:
     """In quarantine, though no lease stands against them."""
     unhealthy: list[Resource] = field(default_factory=list)
     silent: list[Site] = field(default_factory=list)
+    differences: list[tuple[Site, int]] = field(default_factory=list)
+    """Sites that found something else than the inventory says, with how many lines wait to be decided."""
 
     @property
     def in_quarantine(self) -> int:
@@ -41,11 +44,11 @@ class Today:
     @property
     def is_calm(self) -> bool:
         """Whether nothing waits for the operator."""
-        return not (self.waiting or self.stuck or self.quarantined or self.unhealthy or self.silent)
+        return not (self.waiting or self.stuck or self.quarantined or self.unhealthy or self.silent or self.differences)
 
 
 def today_for(user: User, *, now: datetime) -> Today:
-    """Return the operator's day, in three questions to the database."""
+    """Return the operator's day, in a few questions to the database."""
     zone = zone_of(user)
     today = Today(zone=zone, now=now)
     here = now.astimezone(ZoneInfo(zone))
@@ -67,6 +70,9 @@ def today_for(user: User, *, now: datetime) -> Today:
             today.unhealthy.append(resource)
     silent = sites.filter(Q(last_heard_at__isnull=True) | Q(last_heard_at__lt=now - SILENT_AFTER))
     today.silent = list(silent.order_by("name")[:MOST_SHOWN])
+    counts = open_counts(sites.values("pk"), now=now)
+    if counts:
+        today.differences = [(site, counts[site.pk]) for site in sites.filter(pk__in=counts).order_by("name")]
     return today
 
 

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -14,7 +14,7 @@ from unfold.decorators import action, display
 
 from adapters.catalogue import CATALOGUE
 from resources.admin.resource_form import ResourceForm
-from resources.models import Resource
+from resources.models import Decision, Resource, Unfitness
 from resources.operated import WRITE, OperatedAdmin, ReadOnlyInline, SiteFilter
 
 HEALTH = {"Healthy": "success", "Unhealthy": "danger", "Not yet seen": "warning"}
@@ -50,6 +50,37 @@ class PartInline(ReadOnlyInline):
         return format_html('<a class="link" href="{}">{}</a>', page_of(resource), resource.name)
 
 
+class ErrorInline(ReadOnlyInline):
+    """The errors of a device that kept it back, and who put it back in service."""
+
+    model = Unfitness
+    verbose_name_plural = "errors that kept it back"
+    fields = readonly_fields = ("reason", "first_seen_at", "last_seen_at", "lifted_at", "who", "lifted_because")
+
+    @display(description="By")
+    def who(self, unfitness: Unfitness) -> str:
+        """Name who looked, without a link that only a manager could follow."""
+        return str(unfitness.lifted_by or "–")
+
+
+class DecisionInline(ReadOnlyInline):
+    """What operators accepted and ignored of what the site found."""
+
+    model = Decision
+    verbose_name_plural = "decided about it"
+    fields = readonly_fields = ("at", "who", "verb", "what")
+
+    @display(description="By")
+    def who(self, decision: Decision) -> str:
+        """Name who decided, without a link that only a manager could follow."""
+        return str(decision.by or "SHARY")
+
+    @display(description="What was found")
+    def what(self, decision: Decision) -> str:
+        """Say what it was about, with the old value and the new one."""
+        return str(decision.line.get("words", ""))
+
+
 @admin.register(Resource)
 class ResourceAdmin(OperatedAdmin):
     """What can be booked."""
@@ -63,9 +94,9 @@ class ResourceAdmin(OperatedAdmin):
     list_select_related: ClassVar = ["site"]
     search_fields: ClassVar = ["name", "model", "site__name"]
     autocomplete_fields: ClassVar = ["parent"]
-    inlines: ClassVar = [PartInline]
+    inlines: ClassVar = [PartInline, ErrorInline, DecisionInline]
     actions: ClassVar = ["take_out_of_service", "take_into_service"]
-    actions_detail: ClassVar = ["add_part"]
+    actions_detail: ClassVar = ["back_in_service", "look_for_devices", "add_part"]
     fieldsets = (
         (None, {"fields": ("name", "site", "parent", "in_service")}),
         (
@@ -107,8 +138,15 @@ class ResourceAdmin(OperatedAdmin):
         return initial
 
     def get_inlines(self, request: HttpRequest, obj: Resource | None) -> list[Any]:
-        """Show the parts where there are any."""
-        return list(self.inlines) if obj is not None and obj.parts.exists() else []
+        """Show the parts, the errors and what was accepted of it, where there are any."""
+        if obj is None:
+            return []
+        shown: dict[type[ReadOnlyInline], Any] = {
+            PartInline: obj.parts,
+            ErrorInline: obj.unfitnesses,
+            DecisionInline: obj.decisions,
+        }
+        return [inline for inline, rows in shown.items() if rows.exists()]
 
     @admin.action(description="Take out of service: not to be booked any more")
     def take_out_of_service(self, request: HttpRequest, found: QuerySet[Resource]) -> None:
@@ -119,6 +157,33 @@ class ResourceAdmin(OperatedAdmin):
     def take_into_service(self, request: HttpRequest, found: QuerySet[Resource]) -> None:
         """Let the devices be booked."""
         self._put(request, found, in_service=True, words="in service")
+
+    @action(
+        description="Back in service",
+        icon="healing",
+        url_path="back-in-service",
+        permissions=["lift_quarantine"],
+    )
+    def back_in_service(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Go where one says that the device can be lent again."""
+        return redirect("admin:back_in_service", object_id)
+
+    def has_lift_quarantine_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Whether the device is kept back, so that the button helps."""
+        return self.get_queryset(request).filter(pk=object_id, quarantined_at__isnull=False).exists()
+
+    @action(
+        description="Look for devices", icon="search", url_path="look-for-devices", permissions=["look_behind"]
+    )
+    def look_for_devices(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Go where the site is asked what it finds behind this device."""
+        resource = get_object_or_404(self.get_queryset(request), pk=object_id)
+        page = reverse("admin:inventory_site", args=[resource.site.slug])
+        return redirect(f"{page}?device={resource.pk}#asked-{resource.pk}")
+
+    def has_look_behind_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Whether it is a whole device: its parts are found with it."""
+        return self.get_queryset(request).filter(pk=object_id, parent__isnull=True).exists()
 
     @action(description="Add a part", icon="add", url_path="add-part")
     def add_part(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -22,6 +22,7 @@ def navigation_for(request: HttpRequest) -> list[dict[str, Any]]:
         _group(
             "What",
             ("Devices", "memory", "admin:resources_resource_changelist"),
+            ("Inventory", "checklist", "admin:inventory"),
             ("Sites", "location_on", "admin:resources_site_changelist"),
         ),
         _group(

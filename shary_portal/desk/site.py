@@ -52,6 +52,15 @@ class OperatorsDesk(UnfoldAdminSite):  # type: ignore[misc]
 
         return cast(View, csp_update(RELAXED)(in_their_zone))
 
+    def get_urls(self) -> list[Any]:
+        """Add the pages that belong to no model."""
+        # They stand on admin modules, which register themselves with this very site when they are loaded.
+        from shary_portal.desk.back_in_service import back_in_service_urls
+        from shary_portal.desk.inventory import inventory_urls
+
+        own = [*inventory_urls(self.admin_view), *back_in_service_urls(self.admin_view)]
+        return [*own, *super().get_urls()]
+
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show today."""
         today = today_for(cast(User, request.user), now=timezone.now())
