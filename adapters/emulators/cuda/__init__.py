@@ -1,0 +1,1 @@
+"""Cards whose memory outlives processes, on a machine that has none: a stand-in for libcuda.so.1."""
