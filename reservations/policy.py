@@ -25,6 +25,9 @@ GEOMETRY_SEARCH_AHEAD = timedelta(days=90)
 UNHEALTHY_IS_SAID_AFTER = timedelta(minutes=5)
 """A device that is unhealthy for longer than this is worth a warning to who gets it next."""
 
+FOREWARN_BEFORE = timedelta(minutes=15)
+"""How long before a start its holder is reminded of what it does to things of their own."""
+
 TICK_BATCH = 200
 ORDERS_PER_MESSAGE = 50
 RESEND_AFTER = timedelta(seconds=10)

@@ -17,6 +17,7 @@ from reservations.api.use import UseDoor
 from reservations.models import Lease, LeaseEvent
 from reservations.selectors.viewer import Viewer
 from reservations.selectors.visibility import visible_leases
+from reservations.selectors.warnings import warnings_of_leases
 from reservations.services import approval, cleaning
 from reservations.states import Status
 
@@ -107,5 +108,11 @@ class LeaseDoor(UseDoor):
         lease = self.get_queryset().prefetch_related(events, "proofs").filter(pk=pk).first()
         if lease is None:
             raise NotFound("There is no such lease, or it is not yours to see.")
-        shown = lease_whole(lease, lease.reservation, Viewer(self.person), now=self.now)
+        shown = lease_whole(
+            lease,
+            lease.reservation,
+            Viewer(self.person),
+            now=self.now,
+            warnings=warnings_of_leases([lease]).get(lease.pk, ()),
+        )
         return Response(shown | whose(lease.reservation))

@@ -1,7 +1,9 @@
 """Reservations and leases as the API shows them, built from objects in hand: no statement of its own."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from adapters.contract import Access
 from adapters.contract.wire import from_json
@@ -41,12 +43,20 @@ def reservation_brief(reservation: Reservation, viewer: Viewer, *, now: datetime
 
 
 def reservation_whole(
-    reservation: Reservation, viewer: Viewer, *, now: datetime, latest_end: datetime | None = None
+    reservation: Reservation,
+    viewer: Viewer,
+    *,
+    now: datetime,
+    warnings: Mapping[UUID, Sequence[str]],
+    latest_end: datetime | None = None,
 ) -> dict[str, Any]:
     """Return all of a reservation that the person may see."""
     shown = reservation_head(reservation, viewer, now=now)
     shown["latest_end"] = latest_end
-    shown["leases"] = [lease_whole(lease, reservation, viewer, now=now) for lease in reservation.leases.all()]
+    shown["leases"] = [
+        lease_whole(lease, reservation, viewer, now=now, warnings=warnings.get(lease.pk, ()))
+        for lease in reservation.leases.all()
+    ]
     return shown
 
 
@@ -76,7 +86,9 @@ def lease_brief(lease: Lease, viewer: Viewer, *, now: datetime) -> dict[str, Any
     }
 
 
-def lease_whole(lease: Lease, reservation: Reservation, viewer: Viewer, *, now: datetime) -> dict[str, Any]:
+def lease_whole(
+    lease: Lease, reservation: Reservation, viewer: Viewer, *, now: datetime, warnings: Sequence[str]
+) -> dict[str, Any]:
     """Return all of a lease that the person may see."""
     proof = next(iter(lease.proofs.all()), None)
     return lease_brief(lease, viewer, now=now) | {
@@ -84,6 +96,7 @@ def lease_whole(lease: Lease, reservation: Reservation, viewer: Viewer, *, now: 
         "access": _access(lease) if viewer.may_enter(reservation) else None,
         "proof": None if proof is None else proof_shown(proof),
         "parameters": lease.parameters,
+        "warnings": list(warnings),
         "events": [
             {
                 "at": event.at,
@@ -185,4 +198,5 @@ def _access(lease: Lease) -> dict[str, Any] | None:
             }
             for endpoint in access.endpoints
         ],
+        "files": [{"name": file.name, "content": file.content} for file in access.files],
     }

@@ -27,6 +27,7 @@ from reservations.selectors.reservations import (
 )
 from reservations.selectors.viewer import Viewer
 from reservations.selectors.visibility import visible_reservations
+from reservations.selectors.warnings import warnings_of_choices, warnings_of_leases
 from reservations.services import booking, changes
 
 
@@ -98,7 +99,8 @@ class ReservationDoor(Door[Reservation]):
         request that is sent twice books once.
         """
         reservation = booking.book(self._asked(), now=self.now)
-        shown = reservation_whole(reservation, Viewer(self.person), now=self.now)
+        warnings = warnings_of_leases(reservation.leases.all())
+        shown = reservation_whole(reservation, Viewer(self.person), now=self.now, warnings=warnings)
         return Response(
             shown,
             status=status.HTTP_201_CREATED,
@@ -111,12 +113,17 @@ class ReservationDoor(Door[Reservation]):
         """Say what a booking would take now, or why it would be refused. Books nothing."""
         asked = self._asked()
         chosen = booking.check_booking(asked, now=self.now)
+        wishes = [ask.parameters for ask in asked.asks for _ in range(ask.count)]
         return Response(
             {
                 "would_book": True,
                 "resources": chosen,
                 "starts_at": max(asked.starts_at or self.now, self.now),
                 "ends_at": asked.ends_at,
+                "warnings": [
+                    {"resource": resource.pk, "resource_name": resource.name, "message": message}
+                    for resource, message in warnings_of_choices(list(zip(chosen, wishes, strict=True)))
+                ],
             }
         )
 
@@ -181,4 +188,7 @@ class ReservationDoor(Door[Reservation]):
             raise NotFound("There is no such reservation, or it is not yours to see.")
         viewer = Viewer(self.person)
         latest = latest_end(reservation, now=self.now) if viewer.may_change(reservation) else None
-        return Response(reservation_whole(reservation, viewer, now=self.now, latest_end=latest))
+        warnings = warnings_of_leases(reservation.leases.all())
+        return Response(
+            reservation_whole(reservation, viewer, now=self.now, warnings=warnings, latest_end=latest)
+        )

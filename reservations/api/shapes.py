@@ -48,12 +48,20 @@ class EndpointShape(serializers.Serializer[Any]):
     command = serializers.CharField(allow_blank=True, help_text="To paste into a terminal.")
 
 
+class AccessFileShape(serializers.Serializer[Any]):
+    """A file to save, which the commands name: such as a certificate of this lease."""
+
+    name = serializers.CharField()
+    content = serializers.CharField()
+
+
 class AccessShape(serializers.Serializer[Any]):
     """How to get in; for the project's members, once the device is ready."""
 
     opens_at = serializers.DateTimeField()
     instructions = serializers.CharField(allow_blank=True)
     endpoints = EndpointShape(many=True)
+    files = AccessFileShape(many=True)
 
 
 class EventShape(serializers.Serializer[Any]):
@@ -114,6 +122,9 @@ class LeaseShape(LeaseBrief):
     access = AccessShape(allow_null=True)
     proof = ProofShape(allow_null=True)
     parameters = serializers.DictField()
+    warnings = serializers.ListField(
+        child=serializers.CharField(), help_text="What will happen to things of the holder's own, in words."
+    )
     events = EventShape(many=True)
 
 
@@ -175,6 +186,14 @@ class SlotsShape(serializers.Serializer[Any]):
     refusals = WishRefusalShape(many=True)
 
 
+class WarningShape(serializers.Serializer[Any]):
+    """What a holder should know before booking."""
+
+    resource = serializers.UUIDField()
+    resource_name = serializers.CharField()
+    message = serializers.CharField()
+
+
 class WouldBook(serializers.Serializer[Any]):
     """What a booking would take now."""
 
@@ -182,3 +201,4 @@ class WouldBook(serializers.Serializer[Any]):
     resources = serializers.ListField(child=serializers.UUIDField())
     starts_at = serializers.DateTimeField()
     ends_at = serializers.DateTimeField()
+    warnings = WarningShape(many=True)

@@ -1,6 +1,6 @@
 """Orders to the sites: written with the move that needs them, sealed and sent after the commit."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -23,6 +23,7 @@ from reservations.policy import ORDERS_PER_MESSAGE
 from reservations.services.engine.doorbell import ring_after_commit
 from reservations.states import ON_DEVICE
 from resources.models import Cover, Resource, Site
+from resources.selectors import settings_by_resource
 
 log = structlog.get_logger(__name__)
 
@@ -158,21 +159,14 @@ def targets_of(site: Site) -> list[Target]:
 def targets_for(resources: Iterable[Resource]) -> list[Target]:
     """Return how the site must address each resource: the settings of its wholes, overlaid by its own."""
     resources = list(resources)
-    wholes: dict[UUID, list[Mapping[str, Any]]] = {}
-    outermost_first = (
-        Cover.objects.filter(part__in=[resource.pk for resource in resources])
-        .order_by("-depth")
-        .values_list("part_id", "whole__settings")
-    )
-    for part, values in outermost_first:
-        wholes.setdefault(part, []).append(values)
+    settings_of = settings_by_resource(resources)
     return [
         Target(
             resource_id=str(resource.pk),
             name=resource.name,
             kind=resource.kind,
             adapter=resource.adapter,
-            settings={name: value for layer in wholes[resource.pk] for name, value in layer.items()},
+            settings=settings_of[resource.pk],
             attributes=resource.attributes,
         )
         for resource in resources

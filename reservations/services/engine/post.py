@@ -17,13 +17,13 @@ AT_ONCE = 20
 MOST_ATTEMPTS = 8
 
 
-def tell_holder(lease: Lease, what: str, words: str, *, now: datetime) -> None:
-    """Write to the holder what became of a lease; the same thing about the same lease is said once."""
+def tell_holder(lease: Lease, what: str, words: str, *, now: datetime, occasion: str = "") -> None:
+    """Write to the holder what became of a lease; the same thing on the same occasion is said once."""
     holder = lease.reservation.holder
     zone = zone_of(holder)
     window = f"{say_moment(lease.starts_at, zone)} to {say_moment(lease.ends_at, zone)}"
     _write(
-        key=f"lease:{lease.pk}:{what}:{lease.revision}",
+        key=f"lease:{lease.pk}:{what}:{occasion or lease.revision}",
         to=holder,
         subject=f"Your lease of {lease.resource} {what}",
         body=f"{lease.resource}, {window}.\n\n{words}\n",

@@ -8,6 +8,7 @@ from django.db.models import Max, Q
 from reservations.models import IdempotencyKey, OutgoingMail, OutgoingOrder
 from reservations.policy import KEEP_IDEMPOTENCY_KEYS, KEEP_SENT, WATCH_EVERY
 from reservations.services.engine.discovery import keep_asking
+from reservations.services.engine.forewarning import warn_of_starting
 from reservations.services.engine.health import warn_of_unhealthy
 from reservations.services.engine.orders import send_orders, write_watch
 from resources.models import Site
@@ -18,6 +19,7 @@ def reconcile(*, now: datetime) -> None:
     remind_sites(now=now)
     keep_asking(now=now)
     warn_of_unhealthy(now=now)
+    warn_of_starting(now=now)
     tidy(now=now)
     send_orders(now=now)
 

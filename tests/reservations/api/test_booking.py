@@ -233,3 +233,33 @@ def test_checking_says_what_would_be_taken_and_takes_nothing(script: Any, projec
     assert not Lease.objects.exists()
     book_lease(resource)
     assert codes(script.post(f"{URL}check/", asked)) == (409, "cannot_book")
+
+
+def test_what_happens_to_a_machine_of_the_holder_is_said_before_and_after(script: Any, project: Any) -> None:
+    resource = make_resource(
+        settings={
+            "endpoint": "https://gpu1.uni-a.example:8443",
+            "certificate_secret": "lxd.crt",
+            "key_secret": "lxd.key",
+            "server_certificate_secret": "lxd-server.crt",
+            "image": "ubuntu-gpu",
+            "own_instances": "virtual-machine",
+        }
+    )
+    plain = booking(project, resource)
+    own = booking(project) | {
+        "resources": [{"resource": str(resource.pk), "parameters": {"instance": "figo-ada/vm1"}}]
+    }
+    assert script.post(f"{URL}check/", plain).json()["warnings"] == []
+
+    (warning,) = script.post(f"{URL}check/", own).json()["warnings"]
+    assert (warning["resource"], warning["resource_name"]) == (str(resource.pk), resource.name)
+    assert "“figo-ada/vm1” is restarted twice" in warning["message"]
+
+    booked = script.post(URL, own)
+    assert booked.status_code == 201, booked.content
+    (lease,) = booked.json()["leases"]
+    assert lease["warnings"] == [warning["message"]]
+    (read,) = script.get(f"{URL}{booked.json()['id']}/").json()["leases"]
+    assert read["warnings"] == [warning["message"]]
+    assert script.get(f"/api/v1/leases/{lease['id']}/").json()["warnings"] == [warning["message"]]
