@@ -4,6 +4,7 @@ from adapters.contract.adapter import Adapter, Secrets
 from adapters.contract.description import AdapterDescription, ArtefactSlot
 from adapters.contract.values import (
     Access,
+    AccessFile,
     Artefact,
     Check,
     CleanProof,
@@ -20,6 +21,7 @@ from adapters.contract.values import (
 
 __all__ = [
     "Access",
+    "AccessFile",
     "Adapter",
     "AdapterDescription",
     "Artefact",

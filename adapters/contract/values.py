@@ -100,11 +100,20 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccessFile:
+    """A file that the holder saves and names in a command, such as a certificate."""
+
+    name: str
+    content: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
     """How the holder gets in, from `starts_at` to `ends_at`."""
 
     instructions: str
     endpoints: tuple[Endpoint, ...] = ()
+    files: tuple[AccessFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

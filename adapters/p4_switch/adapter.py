@@ -9,8 +9,8 @@ What this keeps, and what it does not: election ids put well-meaning controllers
 switch that follows the specification remembers the highest, so that neither an earlier holder nor
 one whose time is over becomes primary again. They keep nobody out who means ill: every controller
 that reaches the switch may read its tables, learn the highest id, and bid more. BMv2 compares only
-the ids of controllers that are connected. The boundary is the network: a gateway that lets the
-holder, and nobody else, reach the switch between start and end.
+the ids of controllers that are connected. The boundary is the site's gateway (`p4_gateway`), which lets
+the holder, and nobody else, speak to the switch between start and end, or without one the network.
 """
 
 import time
@@ -27,7 +27,6 @@ from adapters.contract import (
     Adapter,
     Check,
     CleanProof,
-    Endpoint,
     FoundDevice,
     LeaseOrder,
     Observation,
@@ -35,8 +34,8 @@ from adapters.contract import (
 )
 from adapters.errors import DeviceBusy, DeviceRefused, InvalidSettings, OutcomeUnknown
 from adapters.p4_switch.client import Bidding, P4RuntimeClient, Tls
+from adapters.p4_switch.door import WayIn
 from adapters.p4_switch.election import (
-    HOLDER_IDS,
     ElectionId,
     holder_id,
     holder_id_in,
@@ -66,7 +65,7 @@ class P4Switch(Adapter):
     description = DESCRIPTION
 
     def observe(self, target: Target) -> Observation:
-        with self._connected(target) as (_, client):
+        with self._connected(target) as (_, client, _):
             began = time.monotonic()
             config = client.pipeline()
             measurements = {"answer_ms": round((time.monotonic() - began) * 1000, 3)}
@@ -93,18 +92,18 @@ class P4Switch(Adapter):
             )
 
     def provision(self, order: LeaseOrder) -> Access:
-        with self._connected(order.target) as (settings, client):
+        with self._connected(order.target) as (settings, client, way_in):
             config = client.pipeline()
             mark = _own_mark(client, config, order)
             if mark is not None and mark.state in ("prepared", "open"):
-                return _access(settings, mark.holder)
+                return way_in.prepare(order, mark.holder)
             _refuse_bad_artefacts(order)
             with client.bidding() as bidding:
                 won = _take(bidding, order, preparing_id(order.epoch), beside_holder=mark is None)
                 holder = holder_id_in(won, order.lease_id, order.epoch)
                 if holder and config is not None and not is_parked(config):
                     # The holder is in control already, with a program pushed over ours.
-                    return _access(settings, holder)
+                    return way_in.prepare(order, holder)
                 if won.high != order.epoch or won.low >= _LAST_OPENING:
                     raise DeviceBusy(
                         f"{order.target.name} has seen all election ids of this lease's epoch: restart the "
@@ -120,21 +119,25 @@ class P4Switch(Adapter):
                 _refuse_residue(client, order)
                 prepared = replace(mark, state="prepared")
                 _push(client, settings, parked(settings.architecture, prepared), won)
-            return _access(settings, mark.holder)
+            return way_in.prepare(order, mark.holder)
 
     def admit(self, order: LeaseOrder) -> None:
-        with self._connected(order.target) as (settings, client):
+        with self._connected(order.target) as (settings, client, way_in):
             mark = _own_mark(client, client.pipeline(), order)
             if mark is None:
                 with client.bidding() as bidding:
                     highest = bidding.bid(None).highest
-                if holder_id_in(highest, order.lease_id, order.epoch):
-                    return  # the holder is in control, with a program pushed over ours
+                if holder := holder_id_in(highest, order.lease_id, order.epoch):
+                    # The holder is in control, with a program pushed over ours: only the end may be new.
+                    way_in.prepare(order, holder)
+                    way_in.open(order)
+                    return
                 raise OutcomeUnknown(
                     f"{order.target.name} does not carry the lease that is to be opened: it was restarted, or "
                     "never prepared. Prepare it again."
                 )
             if mark.state == "open":
+                way_in.open(order)
                 return
             if mark.state != "prepared":
                 raise DeviceRefused(
@@ -143,9 +146,12 @@ class P4Switch(Adapter):
             with client.bidding() as bidding:
                 won = _take(bidding, order, preparing_id(order.epoch), beside_holder=True, below=mark.holder)
                 _push(client, settings, holders_program(order, replace(mark, state="open")), won)
+            way_in.open(order)
 
     def isolate(self, order: LeaseOrder) -> None:
-        with self._connected(order.target) as (settings, client):
+        # First the door, which also closes when the switch itself is out of reach.
+        self._way_in(_settings(order.target)).close(order)
+        with self._connected(order.target) as (settings, client, _):
             mark = _own_mark(client, client.pipeline(), order)
             holder = mark.holder if mark else holder_id(order.lease_id, order.epoch)
             closed = parked(
@@ -161,8 +167,10 @@ class P4Switch(Adapter):
                     _push(client, settings, closed, won)
 
     def release(self, order: LeaseOrder) -> CleanProof:
-        with self._connected(order.target) as (settings, client):
+        with self._connected(order.target) as (settings, client, way_in):
             _own_mark(client, client.pipeline(), order)  # refuses to touch another's lease
+            way_in.close(order)
+            way_in.forget(order)
             clean = parked(settings.architecture)
             with client.bidding() as bidding:
                 won = _take(bidding, order, revoking_id(order.epoch))
@@ -175,7 +183,7 @@ class P4Switch(Adapter):
         return self._proof(order, won)
 
     def discover(self, target: Target) -> tuple[FoundDevice, ...]:
-        with self._connected(target) as (settings, client):
+        with self._connected(target) as (settings, client, _):
             version = client.version()
             client.pipeline()  # a server that knows the device answers, whatever it runs
             return (
@@ -194,9 +202,9 @@ class P4Switch(Adapter):
 
     def _proof(self, order: LeaseOrder, ours: ElectionId) -> CleanProof:
         """Look at everything once more: on a new connection, which controls nothing."""
-        with self._connected(order.target) as (settings, client):
+        with self._connected(order.target) as (settings, client, way_in):
             version = client.version()
-            checks = [_check_control(client, ours)]
+            checks = [_check_control(client, ours), *way_in.checks(order)]
             config = client.pipeline(whole=True)
             checks += _check_program(config, parked(settings.architecture), settings)
             p4info = config.p4info if config is not None else parked(settings.architecture).p4info
@@ -216,25 +224,30 @@ class P4Switch(Adapter):
         )
 
     @contextmanager
-    def _connected(self, target: Target) -> Iterator[tuple[Settings, P4RuntimeClient]]:
+    def _connected(self, target: Target) -> Iterator[tuple[Settings, P4RuntimeClient, WayIn]]:
         settings = _settings(target)
-        tls = None
-        if settings.ca_secret:
-            own = settings.certificate_secret
-            tls = Tls(
-                authority=self.secrets.read(settings.ca_secret).encode(),
-                certificate=self.secrets.read(own).encode() if own else None,
-                key=self.secrets.read(settings.key_secret).encode() if own else None,
-                name=settings.tls_name,
-            )
         with P4RuntimeClient(
             address=f"{settings.host}:{settings.port}",
             device_id=settings.device_id,
             timeout_s=settings.answer_timeout_s,
-            tls=tls,
+            tls=self._tls(settings),
         ) as client:
             client.version()  # out of reach shows here, before anything is sent that changes something
-            yield settings, client
+            yield settings, client, self._way_in(settings)
+
+    def _way_in(self, settings: Settings) -> WayIn:
+        return WayIn(settings=settings, secrets=self.secrets, tls=self._tls(settings))
+
+    def _tls(self, settings: Settings) -> Tls | None:
+        if not settings.ca_secret:
+            return None
+        own = settings.certificate_secret
+        return Tls(
+            authority=self.secrets.read(settings.ca_secret).encode(),
+            certificate=self.secrets.read(own).encode() if own else None,
+            key=self.secrets.read(settings.key_secret).encode() if own else None,
+            name=settings.tls_name,
+        )
 
 
 def _settings(target: Target) -> Settings:
@@ -366,29 +379,6 @@ def _check_control(client: P4RuntimeClient, ours: ElectionId) -> Check:
         else "no controller has control",
         passed=said.standing != "backup",
         method="asked as a controller that does not bid",
-    )
-
-
-def _access(settings: Settings, holder: ElectionId) -> Access:
-    host = settings.public_host or settings.host
-    port = settings.public_port or settings.port
-    encrypted = (
-        " --ssl --cacert ca.pem --cert holder.pem --private-key holder.key" if settings.ca_secret else ""
-    )
-    command = (
-        f"python -m p4runtime_sh --grpc-addr {host}:{port} --device-id {settings.device_id} "
-        f"--election-id {holder}{encrypted}"
-    )
-    last = ElectionId(holder.high, holder.low + HOLDER_IDS - 1)
-    return Access(
-        instructions=(
-            f"Your program is on the switch from the start of your lease. Connect to {host}:{port} with "
-            f"P4Runtime, device id {settings.device_id}, election id {holder} (as “high,low”). If you run "
-            f"several controllers, give them ids up to {last}. Without a file to push, the shell reads "
-            "your program from the switch. At the end you lose control and everything is erased."
-            + (" The connection is encrypted: put your certificates into the command." if encrypted else "")
-        ),
-        endpoints=(Endpoint(label="P4Runtime", protocol="p4runtime", host=host, port=port, command=command),),
     )
 
 

@@ -68,6 +68,23 @@ class Settings:
         description="Tick it when the switch does not give its device configuration back, which "
         "P4Runtime allows. Clean-up then relies on the cookie and the P4Info.",
     )
+    gateway_secret: str = Field(
+        default="",
+        title="Gateway",
+        description="Name of the site's secret that holds the path of the P4 gateway's control socket. With it "
+        "holders get a certificate for the gateway and never reach the switch. Empty: they connect to the "
+        "switch itself, and only its network keeps others out.",
+    )
+    only_booked_programs: bool = Field(
+        default=False,
+        title="Only booked programs",
+        description="The gateway lets no other program be pushed than the one given with the booking.",
+    )
+    gnmi_ports: tuple[str, ...] = Field(
+        default=(),
+        title="Ports for gNMI",
+        description="Names of the interfaces that a holder may switch on and off through the gateway.",
+    )
     answer_timeout_s: float = Field(
         default=5.0,
         title="Patience (s)",
@@ -80,6 +97,8 @@ class Settings:
     def _tls_is_whole(self) -> "Settings":
         if bool(self.certificate_secret) != bool(self.key_secret):
             raise ValueError("A client certificate and its key go together: name both secrets, or neither.")
+        if (self.only_booked_programs or self.gnmi_ports) and not self.gateway_secret:
+            raise ValueError("Booked programs and ports for gNMI are kept by the gateway: name its secret.")
         if self.certificate_secret and not self.ca_secret:
             raise ValueError(
                 "A client certificate needs an encrypted connection: name the certificate authority."

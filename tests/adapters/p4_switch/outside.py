@@ -22,6 +22,14 @@ def holders_id(access: Access) -> int:
     return int(high) << 64 | int(low)
 
 
+def credentials_in(access: Access) -> Any | None:
+    """The certificate that came with the access; None where the connection is plain."""
+    files = {file.name: file.content.encode() for file in access.files}
+    if not files:
+        return None
+    return grpc.ssl_channel_credentials(files["ca.pem"], files["lease.key"], files["lease.pem"])
+
+
 class Seat:
     """The holder's open stream."""
 
@@ -49,7 +57,9 @@ class Outside:
         endpoint = access.endpoints[0]
         deadline = time.monotonic() + 3
         while True:
-            with Controller(f"{endpoint.host}:{endpoint.port}", self.device_id) as controller:
+            with Controller(
+                f"{endpoint.host}:{endpoint.port}", self.device_id, credentials_in(access)
+            ) as controller:
                 try:
                     if controller.bid(holders_id(access)) != "OK":
                         return False
@@ -65,7 +75,9 @@ class Outside:
 
     @contextmanager
     def hold_session(self, access: Access, order: LeaseOrder) -> Iterator[Seat]:
-        with Controller(self.address, self.device_id) as controller:
+        endpoint = access.endpoints[0]
+        address = f"{endpoint.host}:{endpoint.port}"
+        with Controller(address, self.device_id, credentials_in(access)) as controller:
             assert controller.bid(holders_id(access)) == "OK"
             yield Seat(controller)
 
