@@ -1,8 +1,8 @@
 """How a card was when its operator accepted it: what each lease has to leave behind again."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 _STRICT = ConfigDict(extra="forbid")
@@ -52,3 +52,15 @@ class CardBaseline:
     ] = None
     locked_memory_mhz: Annotated[ClockRange | None, Field(title="Locked clocks, memory")] = None
     errors: Annotated[ErrorCounters, Field(title="Errors so far")] = ErrorCounters()
+    taken_at: Annotated[
+        AwareDatetime | None,
+        Field(title="Taken at", description="What the kernel's log says of older errors is left out."),
+    ] = None
+
+    def as_settings(self) -> dict[str, Any]:
+        """Return it as it stands in an adapter's settings: plain values, without those that are not known."""
+        values: dict[str, Any] = _FORM.dump_python(self, mode="json", exclude_none=True)
+        return values
+
+
+_FORM: TypeAdapter[CardBaseline] = TypeAdapter(CardBaseline)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ def baseline_of(card: NvmlCard, handle: Any, *, sysfs: Path = SYSFS) -> CardBase
         application_graphics_mhz=card.clocks.application_graphics_mhz,
         application_memory_mhz=card.clocks.application_memory_mhz,
         errors=counters_of(handle),
+        taken_at=datetime.now(UTC).replace(microsecond=0),
     )
 
 

@@ -12,6 +12,7 @@ from adapters.gpu.health import CardHealth
 from adapters.nvml.baseline import baseline_of
 from adapters.nvml.health import health_of
 from adapters.nvml.inventory import NvmlCard, NvmlProcess, card_of, processes_of
+from adapters.nvml.kernel_log import KMSG
 from adapters.nvml.library import MIB, NvmlUnavailable, cuda_version, driver_version, handle_at, library
 from adapters.nvml.machine import SYSFS
 from adapters.nvml.slices import open_slices
@@ -26,6 +27,7 @@ def idle_checks(
     idle_memory_mib: int,
     mig_uuid: str | None = None,
     sysfs: Path = SYSFS,
+    kernel_log: Path | None = KMSG,
 ) -> tuple[Check, ...]:
     """Return what shows that nobody uses the card and that it is as its baseline says.
 
@@ -48,7 +50,7 @@ def idle_checks(
             if baseline is not None:
                 now = baseline_of(card, handle, sysfs=sysfs)
                 checks += _settings(pci, now, baseline, pending=card, whole=mig_uuid is None)
-        health = health_of(pci, baseline=baseline)
+        health = health_of(pci, baseline=baseline, kernel_log=kernel_log)
     except NvmlUnavailable as error:
         return (_failed(pci, str(error)),)
     return (*checks, _fit(pci, health))
@@ -104,7 +106,7 @@ def _fit(pci: str, health: CardHealth) -> Check:
         expected="none since the baseline",
         found=health.unfit or "none since the baseline",
         passed=not health.unfit,
-        method="NVML: error counters, row remapping, page retirement",
+        method="NVML: error counters, row remapping, page retirement; Xid in the kernel's log",
     )
 
 

@@ -1,12 +1,16 @@
 """Looks whether a card may be lent: memory errors, repairs, the driver's error numbers, slow-downs."""
 
+import time
 from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pynvml
 
 from adapters.gpu.baseline import CardBaseline, ErrorCounters
 from adapters.gpu.health import CardHealth, MemoryRepair, judge
+from adapters.nvml.kernel_log import xids_in_kernel_log
 from adapters.nvml.library import CardLost, NvmlUnavailable, flag, handle_at, if_supported, library
 
 # Only those that tell of heat or of power that the machine cannot give; a cap that was set is no fault.
@@ -18,12 +22,21 @@ _SLOWDOWNS = {
 }
 
 
-def health_of(pci: str, *, baseline: CardBaseline | None = None, xids: Iterable[int] = ()) -> CardHealth:
-    """Return how the card is, compared with its baseline; `xids` are error numbers seen elsewhere.
+def health_of(
+    pci: str,
+    *,
+    baseline: CardBaseline | None = None,
+    xids: Iterable[int] = (),
+    kernel_log: Path | None = None,
+) -> CardHealth:
+    """Return how the card is, compared with its baseline; `xids` are error numbers that a watcher heard.
+
+    With a `kernel_log` (`kernel_log.KMSG`) and a baseline, errors that the driver logged since then count too.
 
     Raises `NvmlUnavailable` when NVML cannot say anything of any card: unknown is not unfit.
     A card that NVML does not see may be with a virtual machine: that is a complaint, not unfitness.
     """
+    xids = (*xids, *_logged_since(baseline, pci, kernel_log))
     try:
         with library():
             handle = handle_at(pci)
@@ -38,6 +51,16 @@ def health_of(pci: str, *, baseline: CardBaseline | None = None, xids: Iterable[
             )
     except CardLost as error:
         return judge(counters=ErrorCounters(), xids=xids, lost=str(error).rstrip("."))
+
+
+def _logged_since(baseline: CardBaseline | None, pci: str, log: Path | None) -> tuple[int, ...]:
+    if log is None or baseline is None or baseline.taken_at is None:
+        # Of an error long before, nobody knows whether it was mended.
+        return ()
+    age_s = (datetime.now(UTC) - baseline.taken_at).total_seconds()
+    # The log counts as this clock does: from the start of the machine, without sleep.
+    uptime_s = time.clock_gettime(time.CLOCK_MONOTONIC)
+    return xids_in_kernel_log(pci, since_uptime_s=max(0.0, uptime_s - age_s), log=log) or ()
 
 
 def counters_of(handle: Any) -> ErrorCounters:

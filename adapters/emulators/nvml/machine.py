@@ -179,6 +179,10 @@ class MachineFile:
 
         self._edit(more)
 
+    def add(self, kind: str, **keys: object) -> None:
+        """Add a thing of the kind, with its keys as they stand in the file."""
+        self._edit(lambda lines: [*lines, _line(kind, **keys)])
+
     def start_process(self, gpu: int, pid: int, used_mib: int, *, gpu_instance: int | None = None) -> None:
         """Let a process use a card, or one of its slices."""
         line = _line("process", gpu=gpu, pid=pid, used_mib=used_mib, gi=gpu_instance)

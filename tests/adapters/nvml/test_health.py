@@ -1,5 +1,8 @@
 """Whether a card may be lent, read through the real pynvml."""
 
+import time
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from adapters.emulators.nvml.build import STATE_VARIABLE, FakeCard, FakeSlice
@@ -106,3 +109,19 @@ def test_unknown_is_not_unfit(machine, monkeypatch):
     monkeypatch.delenv(STATE_VARIABLE)
     with pytest.raises(NvmlUnavailable):
         health_of(H100)
+
+
+def test_what_the_kernel_logged_since_the_baseline_counts_and_what_came_before_does_not(machine, tmp_path):
+    machine(FakeCard(pci=H100))
+    now_us = round(time.clock_gettime(time.CLOCK_MONOTONIC) * 1_000_000)
+    log = tmp_path / "kmsg"
+    log.write_text(f"3,2,{now_us},-;NVRM: Xid (PCI:{H100[:-2]}): 79, pid=4711\n")
+
+    def unfit_with(minutes: int) -> str:
+        baseline = CardBaseline(taken_at=datetime.now(UTC) + timedelta(minutes=minutes))
+        return health_of(H100, baseline=baseline, kernel_log=log).unfit
+
+    assert "Xid 79" in unfit_with(minutes=-1)
+    assert unfit_with(minutes=1) == ""
+    assert health_of(H100, baseline=CardBaseline(), kernel_log=log).unfit == ""
+    assert health_of(H100, kernel_log=log).unfit == ""
