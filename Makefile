@@ -12,7 +12,7 @@ ARGS ?=
 export SHARY_PORT := $(PORT)
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop status reset test test-all check fix bench gpu-host migration lock environment environment-dev
+.PHONY: help run stop status reset test test-all test-gpu check fix bench gpu-host migration lock environment environment-dev
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -30,10 +30,13 @@ reset: environment ## Forget everything that `make run` keeps in var/
 	@$(VENV)/python -m shary_portal.quickstart reset
 
 test: environment-dev ## Run the tests
-	@$(VENV)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)
+	@$(VENV)/python -m pytest -n $(WORKERS) -m "not slow and not gpu" $(ARGS)
 
 test-all: environment-dev ## Run the tests, the slow ones too
-	@$(VENV)/python -m pytest -n $(WORKERS) $(ARGS)
+	@$(VENV)/python -m pytest -n $(WORKERS) -m "not gpu" $(ARGS)
+
+test-gpu: environment-dev ## Look at this machine's real NVIDIA cards; changes none of their modes
+	@$(VENV)/python -m pytest -m gpu tests/gpu $(ARGS)
 
 check: environment-dev ## Format, lint, types, import contracts, migrations
 	$(VENV)/ruff check
