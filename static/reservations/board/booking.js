@@ -6,6 +6,7 @@ import { durationWords, fromInput, HOUR, iso, MINUTE, toInput, windowWords, zone
 import { toast } from "../../portal/toast.js";
 import { drawKeyless, isReachedBySsh, watchKeys } from "../keyless.js";
 import { healthOf, kindWords } from "../states.js";
+import { drawWarnings } from "../warnings.js";
 import { act, checkBooking, createReservation, fetchAdapters, fetchResource, findSlots } from "./api.js";
 import { drawAlternatives, drawRefusal, reasonWords } from "./refusal.js";
 import { AdapterSettings } from "./settings.js";
@@ -53,7 +54,7 @@ export class Booking {
   // Drawing
 
   draw({ focus = false } = {}) {
-    this.parts = Object.fromEntries(["devices", "window", "settings", "keyless", "answer", "submit"].map((name) => [name, el("div", { class: `part-${name}` })]));
+    this.parts = Object.fromEntries(["devices", "window", "settings", "keyless", "warnings", "answer", "submit"].map((name) => [name, el("div", { class: `part-${name}` })]));
     const { projects = [] } = this.board.config;
     this.project = el("select", { id: "booking-project", onchange: () => this.changed() }, projects.map((project) => el("option", { value: project.slug }, project.name)));
     const purpose = el("input", { id: "booking-purpose", type: "text", maxlength: "200", autocomplete: "off", value: this.purpose, placeholder: "What it is for, in a few words", oninput: (event) => { this.purpose = event.target.value; } });
@@ -63,7 +64,7 @@ export class Booking {
         ? el("div", { class: "field" }, el("label", { for: "booking-project" }, "Project"), this.project)
         : el("p", { class: "note warn" }, "You are in no project yet. The lead of one can add you; then you can book."),
       el("div", { class: "field" }, el("label", { for: "booking-purpose" }, "Purpose"), purpose),
-      this.parts.settings, this.parts.keyless, this.parts.answer, this.parts.submit);
+      this.parts.settings, this.parts.keyless, this.parts.warnings, this.parts.answer, this.parts.submit);
     this.drawParts();
     this.board.panel.show({ title: "New booking", body: form, owner: this, focus, redraw: () => this.drawParts() });
   }
@@ -165,8 +166,15 @@ export class Booking {
     } catch { /* the server says what is missing */ }
   }
 
+  /** What the booking would do to things of the holder's own, said before it is made. */
+  drawWarnings() {
+    this.parts.warnings.setAttribute("role", "status");
+    this.parts.warnings.replaceChildren(...drawWarnings(this.verdict?.warnings ?? []));
+  }
+
   drawAnswer() {
     const { zone } = this.board.state;
+    this.drawWarnings();
     const options = { zone, nameOf: (id) => this.board.nameOf(id), onTake: (window) => this.take(window) };
     if (this.refusal) this.parts.answer.replaceChildren(drawRefusal(this.refusal, { ...options, asked: this.asked }));
     else if (this.found) this.parts.answer.replaceChildren(drawAlternatives(this.found.slots ?? [], { ...options, never: this.found.never }));
@@ -252,6 +260,16 @@ export class Booking {
     this.parts.answer.scrollIntoView({ block: "nearest" });
   }
 
+  /** Nobody books what warns of something before the warning was on the screen. */
+  async forewarned() {
+    const chosen = [...this.settings.values()].some((one) => Object.keys(one.values).length);
+    if (!chosen || this.verdict?.would_book) return true;
+    await this.check();
+    if (!this.verdict?.warnings?.length) return true;
+    this.parts.warnings.scrollIntoView({ block: "nearest" });
+    return false;
+  }
+
   async submit() {
     if (this.sending || !(this.rows.length + this.wishes.length)) return;
     const { board } = this;
@@ -264,6 +282,7 @@ export class Booking {
     }
     this.checking?.abort();
     clearTimeout(this.checkLater);
+    if (!await this.forewarned()) return;
     this.sending = true;
     this.refusal = null;
     this.asked = { from: this.from, to: this.to };

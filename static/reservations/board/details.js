@@ -4,6 +4,7 @@ import { copyButton, el } from "../../portal/dom.js";
 import { durationWords, fromInput, momentWords, toInput, utcWords, windowWords, zoneWords } from "../../portal/time.js";
 import { toast } from "../../portal/toast.js";
 import { PHASE_PATTERN, PHASE_WORDS, STATE_WORDS } from "../states.js";
+import { drawWarnings } from "../warnings.js";
 import { act, fetchReservation } from "./api.js";
 import { entryTitle, patternOf, stateWord } from "./entries.js";
 import { drawRefusal } from "./refusal.js";
@@ -90,6 +91,7 @@ export class Details {
         el("dt", {}, "Devices"), el("dd", {}, el("ul", {}, reservation.leases.map((lease) => el("li", {}, `${lease.site_name} · ${lease.resource_name}`, el("span", { class: "quiet" }, ` ${STATE_WORDS[lease.status.toLowerCase()] ?? lease.status}`))))),
         reservation.purpose && [el("dt", {}, "Purpose"), el("dd", {}, reservation.purpose)],
         el("dt", {}, "Number"), el("dd", { class: "copy-line" }, el("code", {}, reservation.id.slice(0, 8)), copyButton(reservation.id, "the number of the reservation"))),
+      drawWarnings(reservation.leases.flatMap((lease) => lease.warnings ?? [])),
       el("div", { class: "actions" },
         el("a", { class: "button primary", href: `/reservations/${reservation.id}/` }, "Open the reservation"),
         can.cancel && this.cancelButton(reservation)),
