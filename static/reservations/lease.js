@@ -4,6 +4,7 @@ import { copyButton, el } from "../portal/dom.js";
 import { clock, dayWords, momentWords, utcWords, windowWords, zoneWords } from "../portal/time.js";
 import { drawProof } from "./proof.js";
 import { STATE_WORDS } from "./states.js";
+import { drawWarnings } from "./warnings.js";
 
 const LIFE = ["asked", "approved", "preparing", "active", "cleaning", "clean"];
 const STATION = { REQUESTED: 0, SCHEDULED: 1, PROVISIONING: 2, ACTIVE: 3, RELEASING: 4, RELEASE_FAILED: 4, RELEASED: 5 };
@@ -117,6 +118,7 @@ export function drawLease(lease, { zone, now, act }) {
     el("div", { class: "block-body stack" },
       drawLife(lease, zone, now),
       lease.trouble ? el("p", { class: "note bad" }, lease.trouble) : lease.step && el("p", { class: "step" }, stepWords(lease, zone, now)),
+      drawWarnings(lease.warnings ?? []),
       drawAccess(lease, zone, now),
       drawOperator(lease, act),
       lease.proof && drawProof(lease.proof, zone),
