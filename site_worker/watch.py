@@ -111,9 +111,11 @@ def _repair(journal: Journal, config: Config, look: Look, outcome: Outcome) -> N
     observation = from_json(Observation, outcome.value or "{}")
     if observation.carries is not None:
         return
+    # A device in the hands of this very hand-over carries it, though the holder took our mark off.
     rows = journal.db().execute(
-        "SELECT lease_id FROM lease WHERE resource_id = ? AND wanted = 'held' AND phase IN ('ready', 'open')",
-        (look.id,),
+        "SELECT lease_id FROM lease WHERE resource_id = ? AND wanted = 'held' AND phase IN ('ready', 'open')"
+        " AND epoch IS NOT ?",
+        (look.id, observation.epoch),
     )
     for row in rows.fetchall():
         if note_drift(

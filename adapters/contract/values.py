@@ -124,6 +124,8 @@ class Observation:
     carries: str | None
     """The id of the lease found on the device; None when it carries none."""
     epoch: int | None = None
+    """The epoch of the hand-over that has the device; alone, without `carries`, it says that the holder
+    has taken the lease's mark off, as a program of their own does."""
     detail: str = ""
     measurements: Mapping[str, float] = field(default_factory=dict)
     """Numbers with their unit in the name: `memory_used_mib`, `utilisation_percent`; of a counter, which

@@ -36,6 +36,7 @@ from adapters.errors import DeviceBusy, DeviceRefused, InvalidSettings, OutcomeU
 from adapters.p4_switch.client import Bidding, P4RuntimeClient, Tls
 from adapters.p4_switch.door import WayIn
 from adapters.p4_switch.election import (
+    TENANT_BAND,
     ElectionId,
     holder_id,
     holder_id_in,
@@ -70,6 +71,7 @@ class P4Switch(Adapter):
             config = client.pipeline()
             measurements = {"answer_ms": round((time.monotonic() - began) * 1000, 3)}
             mark = mark_of(config)
+            epoch = mark.epoch if mark else None
             if mark is not None:
                 detail = {
                     "trying": "is being prepared",
@@ -82,11 +84,12 @@ class P4Switch(Adapter):
             elif config is None:
                 detail = "runs no program"
             else:
-                detail = "runs a program that SHARY did not push"
+                epoch = _holders_epoch(client)
+                detail = f"runs a program of {'its holder' if epoch else 'nobody known'}"
             return Observation(
                 healthy=True,
                 carries=mark.lease_id if mark else None,
-                epoch=mark.epoch if mark else None,
+                epoch=epoch,
                 detail=f"{target.name} {detail}.",
                 measurements=measurements,
             )
@@ -257,6 +260,16 @@ def _settings(target: Target) -> Settings:
         first = error.errors(include_url=False)[0]
         field = ".".join(map(str, first["loc"])) or "the whole"
         raise InvalidSettings(f"The settings of {target.name} cannot work: {field}: {first['msg']}") from error
+
+
+def _holders_epoch(client: P4RuntimeClient) -> int | None:
+    """Return in which epoch a holder has control, by the election id that the switch tells."""
+    with client.bidding() as bidding:
+        said = bidding.bid(None)
+    seen = said.highest
+    if said.standing != "backup" or seen is None or seen.low < TENANT_BAND:
+        return None
+    return seen.high
 
 
 def _own_mark(client: P4RuntimeClient, config: Any | None, order: LeaseOrder) -> Mark | None:

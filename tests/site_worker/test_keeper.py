@@ -237,6 +237,19 @@ def test_a_device_that_lost_its_lease_is_set_up_again(hub, start_site, device):
     wait_for(lambda: [r for r in hub.reports("failed") if "set up again" in r.failure.message])
 
 
+def test_a_device_that_its_holder_made_their_own_is_not_set_up_again(hub, start_site, device):
+    site = start_site()
+    lease = lease_on(device)
+    site.take([hub.hold(lease)])
+    wait_for(lambda: hub.reports("opened"))
+    with device.state() as state:
+        state["lease"] = None  # the mark is gone, the epoch of the hand-over is not
+    site.take([hub.seal(Order(site=hub.site_slug, verb="watch", targets=(target_of(device),)))])
+    wait_for(lambda: len(device.log("observe", "begin")) >= 4)
+    assert len(device.log("provision", "begin")) == 1
+    assert not hub.reports("failed")
+
+
 def test_a_failed_observation_is_reported_and_changes_nothing(hub, start_site, device):
     site = start_site()
     site.take([hub.hold(lease_on(device))])

@@ -192,6 +192,15 @@ def test_a_program_that_the_holder_pushed_over_ours_is_left_alone(adapter, switc
         assert seat.alive()
 
 
+def test_a_program_of_the_holders_own_is_seen_as_the_holders(adapter, switch, outside, opened, order):
+    with Controller(switch.address) as holder:
+        holder.bid(holders_id(opened))
+        holder.push(example_config())
+        seen = adapter.observe(order.target)
+    assert (seen.carries, seen.epoch) == (None, order.epoch)
+    assert "its holder" in seen.detail
+
+
 def test_a_second_controller_of_the_holder_counts_as_the_holder(adapter, switch, opened, order):
     with Controller(switch.address) as second:
         assert second.bid(holders_id(opened) + 200) == "OK"
