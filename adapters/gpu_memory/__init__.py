@@ -1,5 +1,6 @@
 """Fills a card's whole memory and reads it back, so that no lease finds bytes of the one before."""
 
+from adapters.gpu_memory.cards import wipe_card
 from adapters.gpu_memory.report import Pass, SearchReport, WipeReport, checks_of
 from adapters.gpu_memory.service import BUDGET_S, LEAVE_MIB, search, wipe, wipe_report
 
@@ -12,5 +13,6 @@ __all__ = [
     "checks_of",
     "search",
     "wipe",
+    "wipe_card",
     "wipe_report",
 ]

@@ -45,7 +45,3 @@ def _die_with_parent(parent: int) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         raise SystemExit("The process that wanted this is gone.")
-
-
-if __name__ == "__main__":
-    main()

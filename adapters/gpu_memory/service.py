@@ -55,7 +55,7 @@ def _run(device: str, wish: Mapping[str, Any], budget_s: float) -> tuple[dict[st
     """Return the last report of a child process, and why there is none after it; empty when it ended well."""
     line = json.dumps({**wish, "device": device, "budget_s": budget_s, "parent": os.getpid()})
     child = subprocess.Popen(
-        [sys.executable, "-m", "adapters.gpu_memory.child"],
+        _command(),
         env=_environment(device),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -94,7 +94,12 @@ def _environment(device: str) -> dict[str, str]:
     ours.pop("CUDA_VISIBLE_DEVICES", None)
     if device.startswith(("GPU-", "MIG-")):
         ours["CUDA_VISIBLE_DEVICES"] = device
+    return ours
+
+
+def _command() -> list[str]:
+    """Return how the child is started: with the Python, the isolation and the packages of this process."""
     # Where this package came from, be it a folder or an archive.
     root = str(Path(adapters.__file__ or "").parent.parent)
-    ours["PYTHONPATH"] = os.pathsep.join(filter(None, [root, ours.get("PYTHONPATH", "")]))
-    return ours
+    begin = f"import sys; sys.path.insert(0, {root!r}); from adapters.gpu_memory.child import main; main()"
+    return [sys.executable, *(["-I"] if sys.flags.isolated else []), "-c", begin]
