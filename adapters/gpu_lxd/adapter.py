@@ -7,12 +7,15 @@ from adapters.errors import AdapterError, DeviceRefused, OutcomeUnknown
 from adapters.gpu_lxd import instance as tags
 from adapters.gpu_lxd.borrowed import Borrowing
 from adapters.gpu_lxd.client import LxdClient
+from adapters.gpu_lxd.fence import build, tear_down
 from adapters.gpu_lxd.instance import name_for
 from adapters.gpu_lxd.inventory import found_host
-from adapters.gpu_lxd.machine import bring_up_to_date, start, wish_for
+from adapters.gpu_lxd.machine import bring_up_to_date, limited, start, wish_for
 from adapters.gpu_lxd.measurements import nvml_of
 from adapters.gpu_lxd.own_instance import names_own_instance
+from adapters.gpu_lxd.pool import at_home, empty, give_back, move_in
 from adapters.gpu_lxd.proof import prove_clean
+from adapters.gpu_lxd.returning import kept_back, refuse_kept_back, remedy_for, take_back
 from adapters.gpu_lxd.rivals import rivalry
 from adapters.gpu_lxd.settings import DESCRIPTION, LxdSettings, settings_of
 from adapters.gpu_lxd.ssh import access_to, close_keys, write_keys
@@ -48,6 +51,10 @@ class GpuLxd(Adapter):
         notes += [f"Instance {user.label} is {user.status.lower()} and has the card." for user in users]
         measurements, complaints = nvml_of(settings, known) if settings.nvml_is_local else ({}, [])
         complaints += filter(None, [rivalry(users, settings, known)])
+        if not any(user.is_running for user in users):
+            complaints += [
+                f"{pci} is with vfio-pci still: {remedy_for(pci)}" for pci in kept_back(settings, known)
+            ]
         return Observation(
             healthy=not missing and not complaints,
             carries=carrier.lease if carrier else None,
@@ -62,11 +69,17 @@ class GpuLxd(Adapter):
         if names_own_instance(order):
             return self._borrowing(settings).provision(order)
         with self._connect(settings) as client:
+            settings = at_home(client, settings, order)
             now = look(client, settings, order)
             refuse_rivals(now.rivals, order)
             if now.mine is None:
                 refuse_missing_cards(settings, now.cards)
-                client.create(wish_for(settings, order, now))
+                refuse_kept_back(settings, order, now.cards)
+                wish = wish_for(settings, order, now)
+                settings = move_in(client, settings, order)
+                wish = limited(client, settings, wish)
+                wish["devices"] |= build(client, settings, order)
+                client.create(wish)
                 mine = mine_or_unknown(client, order, settings)
             else:
                 mine = now.mine
@@ -96,6 +109,7 @@ class GpuLxd(Adapter):
             raise DeviceRefused("An ssh key of the holder has more than one line.")
         wanted = "".join(f"{key.strip()}\n" for key in order.holder.ssh_keys)
         with self._connect(settings) as client:
+            settings = at_home(client, settings, order)
             now = look(client, settings, order)
             refuse_rivals(now.rivals, order)
             if now.mine is None:
@@ -114,6 +128,7 @@ class GpuLxd(Adapter):
             self._borrowing(settings).isolate(order)
             return
         with self._connect(settings) as client:
+            settings = at_home(client, settings, order)
             mine = mine_of(client.instance(name_for(order)), order)
             if mine is None:
                 return
@@ -141,15 +156,21 @@ class GpuLxd(Adapter):
         if names_own_instance(order):
             return self._borrowing(settings).release(order)
         with self._connect(settings) as client:
+            settings = at_home(client, settings, order)
             now = look(client, settings, order)
             if now.mine is not None:
                 if now.mine.is_running:
                     client.stop(now.mine.name)
+                take_back(client, settings, now.mine)
                 client.delete(now.mine.name)
+            tear_down(client, settings, order)
+            empty(client, settings, order)
             held = [rival for rival in now.rivals if rival.lease]
             if held:
                 refuse_rivals(held, order)
-        return prove_clean(settings=settings, secrets=self.secrets, order=order)
+        proof = prove_clean(settings=settings, secrets=self.secrets, order=order)
+        with self._connect(settings) as client:
+            return give_back(client, settings, order, proof)
 
     def discover(self, target: Target) -> tuple[FoundDevice, ...]:
         """Return the server's machine with its cards as parts."""

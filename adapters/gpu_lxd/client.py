@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from pylxd.exceptions import LXDAPIException, NotFound
 
@@ -43,10 +44,35 @@ class LxdClient(LxdWire):
                     raise
                 answer = [
                     entry
-                    for project in self._projects()
-                    for entry in self.get(self.lxd.api.instances, recursion=1, project=project)
+                    for project in self.projects()
+                    if any(used.startswith("/1.0/instances/") for used in project.get("used_by") or ())
+                    for entry in self.get(self.lxd.api.instances, recursion=1, project=project["name"])
                 ]
             return tuple(Instance.read(entry) for entry in answer)
+
+    def projects(self) -> Sequence[Mapping[str, Any]]:
+        """Return the projects that our certificate may see, with what is in each of them."""
+        with self.translated("list the projects", changes=False):
+            answer: Sequence[Mapping[str, Any]] = self.get(self.lxd.api.projects, recursion=1)
+        return answer
+
+    def entry(self, place: str, *, project: str | None = None) -> Mapping[str, Any] | None:
+        """Return what LXD keeps at a place such as `profiles/default`, or None when it keeps nothing there."""
+        with self.translated(f"look at {place}", changes=False):
+            try:
+                answer: Mapping[str, Any] = self.get(
+                    self.lxd.api[quote(place)], project=project or self.project
+                )
+            except NotFound:
+                return None
+            return answer
+
+    def profile_devices(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
+        """Return the devices that profiles bring, the later one before the earlier one."""
+        devices: dict[str, dict[str, str]] = {}
+        for name in names:
+            devices |= (self.entry(f"profiles/{name}") or {}).get("devices") or {}
+        return devices
 
     def cards(self) -> dict[str, Card]:
         """Return the graphics cards of the server's machine by PCI address."""
@@ -117,6 +143,37 @@ class LxdClient(LxdWire):
         except DeviceRefused as error:
             # The caller compares the tags of what is there.
             if "already exists" not in str(error):
+                raise
+
+    def make(self, kind: str, wish: Mapping[str, Any]) -> bool:
+        """Make a profile, a network or rules for one; say whether it was made or was there already."""
+        place = f"{kind}/{wish['name']}"
+        try:
+            self.change(
+                f"make {place}",
+                lambda: self.lxd.api[kind].post(json=dict(wish), params=self._project()),
+                seen=lambda: self.entry(place) is not None,
+            )
+        except DeviceRefused as error:
+            if "already exists" not in str(error):
+                raise
+            return False
+        return True
+
+    def drop(self, place: str) -> None:
+        """Delete what LXD keeps at a place; what is gone is fine."""
+
+        def seen() -> bool:
+            return self.entry(place) is None
+
+        try:
+            self.change(
+                f"delete {place}",
+                lambda: self.lxd.api[quote(place)].delete(params=self._project()),
+                seen=seen,
+            )
+        except DeviceRefused:
+            if not seen():
                 raise
 
     def patch(self, name: str, wish: Mapping[str, Any]) -> None:
@@ -196,6 +253,3 @@ class LxdClient(LxdWire):
 
     def _project(self) -> dict[str, str]:
         return {"project": self.project}
-
-    def _projects(self) -> Sequence[str]:
-        return [entry["name"] for entry in self.get(self.lxd.api.projects, recursion=1)]

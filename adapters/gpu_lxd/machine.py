@@ -4,7 +4,7 @@ from datetime import UTC
 from typing import Any
 
 from adapters.contract import LeaseOrder
-from adapters.errors import DeviceBusy, DeviceRefused, OutcomeUnknown
+from adapters.errors import DeviceBusy, DeviceRefused, InvalidSettings, OutcomeUnknown
 from adapters.gpu_lxd import instance as tags
 from adapters.gpu_lxd.client import LxdClient
 from adapters.gpu_lxd.instance import Instance, name_for
@@ -41,6 +41,25 @@ def wish_for(settings: LxdSettings, order: LeaseOrder, now: Standing) -> dict[st
         },
         "devices": devices,
     }
+
+
+def limited(client: LxdClient, settings: LxdSettings, wish: dict[str, Any]) -> dict[str, Any]:
+    """Return the wish with the limits of the site. A project with limits refuses an instance without them."""
+    config, devices = dict(wish["config"]), dict(wish["devices"])
+    if settings.limit_cpus:
+        config["limits.cpu"] = str(settings.limit_cpus)
+    if settings.limit_memory_gib:
+        config["limits.memory"] = f"{settings.limit_memory_gib}GiB"
+    if settings.limit_disk_gib:
+        known = client.profile_devices(settings.profiles)
+        roots = {name: device for name, device in known.items() if device.get("path") == "/"}
+        if not roots:
+            raise InvalidSettings(
+                f"A limit of the disk needs a disk for “/” in the profiles ({', '.join(settings.profiles)})."
+            )
+        for name, device in roots.items():
+            devices[name] = dict(device) | {"size": f"{settings.limit_disk_gib}GiB"}
+    return wish | {"config": config, "devices": devices}
 
 
 def card_device(settings: LxdSettings, pci: str) -> dict[str, str]:

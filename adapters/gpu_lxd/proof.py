@@ -6,7 +6,10 @@ from datetime import UTC, datetime
 
 from adapters.contract import Check, CleanProof, LeaseOrder, Secrets
 from adapters.gpu_lxd.client import LxdClient
+from adapters.gpu_lxd.fence import checks_of_network
 from adapters.gpu_lxd.instance import Card, Instance, name_for
+from adapters.gpu_lxd.pool import checks_of_project
+from adapters.gpu_lxd.returning import remedy_for
 from adapters.gpu_lxd.settings import LxdSettings
 from adapters.nvml import NvmlUnavailable, card_at
 
@@ -31,8 +34,20 @@ def prove_clean(*, settings: LxdSettings, secrets: Secrets, order: LeaseOrder) -
 
 
 def _checks(client: LxdClient, settings: LxdSettings, order: LeaseOrder) -> Iterator[Check]:
-    name, wanted = name_for(order), settings.wanted_cards
-    instance, everyone, known = client.instance(name), client.instances(), client.cards()
+    everyone, known = client.instances(), client.cards()
+    yield from _instance(client, order, everyone)
+    for pci in settings.wanted_cards:
+        yield _free(pci, settings, everyone, known)
+        yield _given_back(pci, settings, known)
+        if settings.nvml_is_local:
+            yield _idle(pci, settings)
+    yield from checks_of_network(client, settings, order)
+    yield from checks_of_project(client, settings, order)
+
+
+def _instance(client: LxdClient, order: LeaseOrder, everyone: tuple[Instance, ...]) -> Iterator[Check]:
+    name = name_for(order)
+    instance = client.instance(name)
     yield Check(
         name="instance",
         expected="absent",
@@ -48,11 +63,6 @@ def _checks(client: LxdClient, settings: LxdSettings, order: LeaseOrder) -> Iter
         passed=not left,
         method="list of all instances of all projects",
     )
-    for pci in wanted:
-        yield _free(pci, settings, everyone, known)
-        yield _given_back(pci, known)
-        if settings.nvml_is_local:
-            yield _idle(pci, settings)
 
 
 def _free(pci: str, settings: LxdSettings, everyone: tuple[Instance, ...], known: dict[str, Card]) -> Check:
@@ -70,9 +80,14 @@ def _free(pci: str, settings: LxdSettings, everyone: tuple[Instance, ...], known
     )
 
 
-def _given_back(pci: str, known: dict[str, Card]) -> Check:
+def _given_back(pci: str, settings: LxdSettings, known: dict[str, Card]) -> Check:
     card = known.get(pci)
-    found = "missing" if card is None else "passed through" if card.is_passed_through else "on the host"
+    if card is None:
+        found = "missing"
+    elif card.is_passed_through and not settings.rests_on_vfio:
+        found = f"with vfio-pci still. On the LXD host: {remedy_for(pci)}"
+    else:
+        found = "on the host"
     return Check(
         name=f"place of {pci}",
         expected="on the host",

@@ -10,6 +10,7 @@ from pydantic.dataclasses import dataclass
 from adapters.contract import AdapterDescription, Json
 from adapters.errors import InvalidSettings
 from adapters.gpu import GpuAttributes, PciAddress
+from adapters.gpu_lxd.confinement import Confinement
 
 _STRICT = ConfigDict(extra="forbid")
 
@@ -35,7 +36,7 @@ def ports_of(span: str) -> range:
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
-class LxdSettings:
+class LxdSettings(Confinement):
     """How a site reaches its LXD server and what it lends there."""
 
     endpoint: Annotated[
@@ -155,6 +156,8 @@ class LxdSettings:
                 raise ValueError("A virtual machine has its own address: leave the ports for ssh empty.")
             if self.ssh_host is None:
                 raise ValueError("With ports for ssh, say also under which host name holders reach them.")
+        if (self.network == "ovn") != (self.ovn_network is not None):
+            raise ValueError("Name the OVN network where the rules are those of OVN, and only there.")
         if self.mig_uuid is not None and self.pci is None:
             raise ValueError("A MIG slice needs the PCI address of its card.")
         if self.mig_uuid is not None and self.instance_type != "container":

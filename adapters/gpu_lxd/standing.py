@@ -30,7 +30,7 @@ def look(client: LxdClient, settings: LxdSettings, order: LeaseOrder) -> Standin
     everyone, known, name = client.instances(), client.cards(), name_for(order)
 
     def is_mine(entry: Instance) -> bool:
-        return entry.name == name and entry.project == settings.project
+        return entry.name == name and entry.project in (settings.project, *settings.pool)
 
     mine = next((entry for entry in everyone if is_mine(entry)), None)
     rivals = tuple(entry for entry in users_of(settings, everyone, known) if not is_mine(entry))
