@@ -6,10 +6,21 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from adapters.emulators.lxd.devices import check_card, check_devices
-from adapters.emulators.lxd.nouns import Devices, File, HostCard, Instance, Profile, Project, cards_named
+from adapters.emulators.lxd.devices import check_card, check_devices, check_networks
+from adapters.emulators.lxd.nouns import (
+    Devices,
+    File,
+    HostCard,
+    Instance,
+    Network,
+    Profile,
+    Project,
+    Rules,
+    cards_named,
+)
 from adapters.emulators.lxd.operations import Operation, Operations
 from adapters.emulators.lxd.refusal import Refusal
+from adapters.emulators.lxd.restrictions import check_restrictions
 from adapters.emulators.lxd.ssh import SshServers
 from adapters.emulators.lxd.state import load, save
 
@@ -36,6 +47,8 @@ class Daemon:
         self.lock = threading.RLock()
         self.projects = {"default": Project("default", profiles={"default": Profile("default")})}
         self.instances: dict[tuple[str, str], Instance] = {}
+        self.networks: dict[str, Network] = {}
+        self.rules: dict[str, Rules] = {}
         self.stuck_cards: set[str] = set()
         """Cards that a stopped virtual machine did not give back."""
         self.keep_cards_on_stop = False
@@ -131,9 +144,13 @@ class Daemon:
         if (wish.get("source") or {}).get("type") == "image" and alias not in self.images:
             raise Refusal(404, "Image alias not found")
 
+        check_restrictions(self.project(project), instance, self.devices_of(instance), self._in(project))
+
         def work() -> None:
             with self.lock:
-                check_devices(instance, "Failed creating instance record: ")
+                failed = "Failed creating instance record: "
+                check_devices(instance, failed)
+                check_networks(self.devices_of(instance), self.networks, failed)
                 if instance.key in self.instances:
                     raise Refusal(
                         409,
@@ -281,6 +298,9 @@ class Daemon:
                         del self._busy[instance.key]
 
         return self.operations.begin(description, instance.name, run, after_s=self.delay_s)
+
+    def _in(self, project: str) -> list[Instance]:
+        return [instance for instance in self.instances.values() if instance.project == project]
 
     def _refuse_busy(self, instance: Instance) -> None:
         verb, until = self._busy.get(instance.key, ("", 0.0))

@@ -1,8 +1,8 @@
 """Which devices the daemon takes, and which of them it can start."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from adapters.emulators.lxd.nouns import HostCard, Instance, cards_named
+from adapters.emulators.lxd.nouns import Devices, HostCard, Instance, Network, cards_named
 from adapters.emulators.lxd.refusal import Refusal
 from adapters.pci import normal_form
 
@@ -29,6 +29,25 @@ def check_devices(instance: Instance, before: str = "") -> None:
                 f"{before}Failed initialising instance: Invalid devices: "
                 f'Device validation failed for "{name}": Unsupported device type',
             )
+
+
+def check_networks(devices: Devices, networks: Mapping[str, Network], before: str = "") -> None:
+    """Refuse a network card in a network that is not there, and rules on one where LXD has them elsewhere."""
+    for name, device in devices.items():
+        if device.get("type") != "nic" or "network" not in device:
+            continue
+        failed = (
+            f'{before}Failed initialising instance: Invalid devices: Device validation failed for "{name}": '
+        )
+        network = networks.get(device["network"])
+        if network is None:
+            raise Refusal(
+                400,
+                f'{failed}Failed loading device "{name}": Failed to load network "{device["network"]}" '
+                'for project "default": Network not found',
+            )
+        if network.type == "bridge" and "security.acls" in device:
+            raise Refusal(400, f'{failed}Invalid device option "security.acls"')
 
 
 def check_card(

@@ -1,10 +1,16 @@
 """What comes in by the door and what goes out of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from adapters.emulators.lxd.nouns import File
 from adapters.emulators.lxd.trust import Client
+
+Answer = Any
+Handler = Callable[..., Answer]
+Table = list[tuple[str, str, Handler]]
+"""Method, pattern of the path, and who answers."""
 
 EXTENSIONS = [
     "etag",
@@ -14,6 +20,7 @@ EXTENSIONS = [
     "file_delete",
     "file_append",
     "network",
+    "network_acl",
     "resources",
     "resources_v2",
     "projects",

@@ -58,6 +58,29 @@ class Project:
     description: str = ""
     config: dict[str, str] = field(default_factory=dict)
     profiles: dict[str, Profile] = field(default_factory=dict)
+    volumes: list[str] = field(default_factory=list)
+    """Custom volumes, by name."""
+
+
+@dataclass
+class Network:
+    """A network: a bridge, OVN's, or a card of the host that LXD does not manage."""
+
+    name: str
+    type: str = "bridge"
+    description: str = ""
+    config: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Rules:
+    """Rules of a network (a network ACL)."""
+
+    name: str
+    description: str = ""
+    config: dict[str, str] = field(default_factory=dict)
+    ingress: list[dict[str, str]] = field(default_factory=list)
+    egress: list[dict[str, str]] = field(default_factory=list)
 
 
 def _fresh_files() -> dict[str, File]:

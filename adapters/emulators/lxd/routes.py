@@ -2,18 +2,17 @@
 
 import base64
 import re
-from collections.abc import Callable
 from typing import Any
 
 from adapters.emulators.lxd.daemon import Daemon
-from adapters.emulators.lxd.messages import EXTENSIONS, Marked, Raw, Request
-from adapters.emulators.lxd.nouns import File, Instance, Profile, Project
+from adapters.emulators.lxd.messages import EXTENSIONS, Answer, Handler, Marked, Raw, Request
+from adapters.emulators.lxd.networks import NetworkRoutes
+from adapters.emulators.lxd.nouns import File, Instance
 from adapters.emulators.lxd.operations import Operation
+from adapters.emulators.lxd.projects import ProjectRoutes
 from adapters.emulators.lxd.refusal import Refusal
 from adapters.emulators.lxd.trust import Client, TrustStore
-
-Answer = Any
-Handler = Callable[..., Answer]
+from adapters.emulators.lxd.volumes import VolumeRoutes
 
 
 class Routes:
@@ -29,15 +28,6 @@ class Routes:
             ("POST", "/1.0/certificates", self.add_certificate),
             ("GET", f"/1.0/certificates/{name}", self.certificate),
             ("DELETE", f"/1.0/certificates/{name}", self.remove_certificate),
-            ("GET", "/1.0/projects", self.projects),
-            ("POST", "/1.0/projects", self.add_project),
-            ("GET", f"/1.0/projects/{name}", self.project),
-            ("DELETE", f"/1.0/projects/{name}", self.remove_project),
-            ("GET", "/1.0/profiles", self.profiles),
-            ("POST", "/1.0/profiles", self.add_profile),
-            ("GET", f"/1.0/profiles/{name}", self.profile),
-            ("PUT", f"/1.0/profiles/{name}", self.change_profile),
-            ("DELETE", f"/1.0/profiles/{name}", self.remove_profile),
             ("GET", "/1.0/images", self.images),
             ("GET", "/1.0/images/aliases", self.aliases),
             ("GET", r"/1.0/images/aliases/(.+)", self.alias),
@@ -56,6 +46,7 @@ class Routes:
             ("POST", f"/1.0/instances/{name}/files", self.write_file),
             ("DELETE", f"/1.0/instances/{name}/files", self.delete_file),
         ]
+        table += ProjectRoutes(daemon).table + NetworkRoutes(daemon).table + VolumeRoutes(daemon).table
         self._table = [(method, re.compile(pattern), handler) for method, pattern, handler in table]
 
     def answer(self, request: Request) -> Answer:
@@ -147,95 +138,6 @@ class Routes:
     def remove_certificate(self, request: Request, mark: str) -> Answer:
         self.trust.remove(mark)
         return {}
-
-    # --- projects and profiles ----------------------------------------------------------------------
-
-    def projects(self, request: Request) -> Answer:
-        seen = [
-            project
-            for project in self.daemon.projects.values()
-            if request.client and request.client.may_see(project.name)
-        ]
-        if "recursion" in request.query:
-            return [_project(project) for project in seen]
-        return [f"/1.0/projects/{project.name}" for project in seen]
-
-    def project(self, request: Request, name: str) -> Answer:
-        return _project(self.daemon.project(name))
-
-    def add_project(self, request: Request) -> Answer:
-        name = request.json["name"]
-        if name in self.daemon.projects:
-            raise Refusal(
-                409,
-                f'Failed creating project "{name}": Failed adding database record: '
-                'This "projects" entry already exists',
-            )
-        self.daemon.projects[name] = Project(
-            name,
-            description=request.json.get("description", ""),
-            config=request.json.get("config") or {},
-            profiles={"default": Profile("default")},
-        )
-        self.daemon.saved()
-        return {}
-
-    def remove_project(self, request: Request, name: str) -> Answer:
-        self.daemon.project(name)
-        if name == "default":
-            raise Refusal(403, "The 'default' project cannot be deleted")
-        if any(instance.project == name for instance in self.daemon.instances.values()):
-            raise Refusal(400, "Only empty projects can be removed")
-        del self.daemon.projects[name]
-        self.daemon.saved()
-        return {}
-
-    def profiles(self, request: Request) -> Answer:
-        profiles = self.daemon.project(request.project).profiles
-        if "recursion" in request.query:
-            return [self._profile(request.project, profile) for profile in profiles.values()]
-        return [f"/1.0/profiles/{name}" for name in profiles]
-
-    def profile(self, request: Request, name: str) -> Answer:
-        return self._profile(request.project, self.daemon.profile(request.project, name))
-
-    def add_profile(self, request: Request) -> Answer:
-        profiles, wish = self.daemon.project(request.project).profiles, request.json
-        if wish["name"] in profiles:
-            raise Refusal(409, f'Profile "{wish["name"]}" already exists')
-        profiles[wish["name"]] = Profile(
-            wish["name"], wish.get("description", ""), wish.get("config") or {}, wish.get("devices") or {}
-        )
-        self.daemon.saved()
-        return {}
-
-    def change_profile(self, request: Request, name: str) -> Answer:
-        profile, wish = self.daemon.profile(request.project, name), request.json
-        profile.description = wish.get("description", "")
-        profile.config, profile.devices = wish.get("config") or {}, wish.get("devices") or {}
-        self.daemon.saved()
-        return {}
-
-    def remove_profile(self, request: Request, name: str) -> Answer:
-        if name == "default":
-            raise Refusal(403, 'The "default" profile cannot be deleted')
-        if self._users(request.project, name):
-            raise Refusal(400, "Profile is currently in use")
-        self.daemon.profile(request.project, name)
-        del self.daemon.project(request.project).profiles[name]
-        self.daemon.saved()
-        return {}
-
-    def _profile(self, project: str, profile: Profile) -> dict[str, Any]:
-        used_by = [f"/1.0/instances/{instance.name}" for instance in self._users(project, profile.name)]
-        return vars(profile) | {"used_by": used_by}
-
-    def _users(self, project: str, profile: str) -> list[Instance]:
-        return [
-            instance
-            for instance in self.daemon.instances.values()
-            if instance.project == project and profile in instance.profiles
-        ]
 
     # --- images and operations ------------------------------------------------------------------------
 
@@ -363,15 +265,6 @@ def _may(client: Client, request: Request) -> bool:
     open_to_all = request.path in ("/1.0/resources", "/1.0/projects") and request.method == "GET"
     by_itself = request.path.startswith("/1.0/operations") or "all-projects" in request.query
     return open_to_all or by_itself or client.may_see(request.project)
-
-
-def _project(project: Project) -> dict[str, Any]:
-    return {
-        "name": project.name,
-        "description": project.description,
-        "config": project.config,
-        "used_by": [],
-    }
 
 
 def _path(request: Request) -> str:

@@ -10,10 +10,10 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from adapters.emulators.lxd.faults import Fault, Faults
-from adapters.emulators.lxd.messages import Marked, Raw, Request
+from adapters.emulators.lxd.messages import Answer, Marked, Raw, Request
 from adapters.emulators.lxd.operations import Operation
 from adapters.emulators.lxd.refusal import Refusal
-from adapters.emulators.lxd.routes import Answer, Routes
+from adapters.emulators.lxd.routes import Routes
 
 _LONGEST_BODY = 64 * 1024 * 1024
 

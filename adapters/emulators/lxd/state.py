@@ -16,6 +16,7 @@ def save(file: Path, projects: Iterable[Project], instances: Iterable[Instance])
                 "description": project.description,
                 "config": project.config,
                 "profiles": [vars(profile) for profile in project.profiles.values()],
+                "volumes": project.volumes,
             }
             for project in projects
         ],
