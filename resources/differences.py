@@ -16,6 +16,8 @@ from resources.recognition import Known, Match, same_value, sort_out
 Kind = Literal["new", "missing", "moved", "changed"]
 MOVED_BY = frozenset({"pci"})
 """Fields that say where a device is plugged in."""
+WEIGHTY = frozenset({"baseline"})
+"""Fields that are decided about alone, also when they were not known before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,11 @@ class Change:
     name: str
     old: Any
     new: Any
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was known of it."""
+        return self.old in (None, "", [], ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +57,11 @@ class Line:
     changes: tuple[Change, ...] = ()
     found: FoundDevice | None = field(default=None, compare=False)
     """For what is new: the device as it was found."""
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether it only adds what was not known, and contradicts nothing."""
+        return bool(self.changes) and all(change.is_new for change in self.changes)
 
     @property
     def fingerprint(self) -> str:
@@ -135,11 +147,16 @@ def _changed(known: Known, found: FoundDevice, *, group: str, depth: int) -> Ite
         "group": group,
         "depth": depth,
     }
+    rest = [change for change in changes if change not in moved]
+    if moved and all(change.is_new for change in moved):
+        moved, rest = (), changes
+    learned = tuple(change for change in rest if change.is_new and change.name not in WEIGHTY)
     if moved:
-        plugged = any(change.old not in (None, "") for change in moved)
-        yield Line(kind="moved" if plugged else "changed", changes=moved, **same)  # type: ignore[arg-type]
-    for change in changes:
-        if change not in moved:
+        yield Line(kind="moved", changes=moved, **same)  # type: ignore[arg-type]
+    if learned:
+        yield Line(kind="changed", changes=learned, **same)  # type: ignore[arg-type]
+    for change in rest:
+        if change not in learned:
             yield Line(kind="changed", changes=(change,), **same)  # type: ignore[arg-type]
 
 

@@ -74,7 +74,11 @@ def _by_subject(discoveries: "QuerySet[Discovery]") -> "QuerySet[Discovery]":
     subject = Coalesce(Cast("resource_id", TextField()), Cast("settings", TextField()))
     # Who asks by itself asks about devices: such a question without one is of a device that was removed.
     asked = discoveries.exclude(resource__isnull=True, asked_by__isnull=True)
-    return asked.annotate(subject=subject).order_by("site", "subject", "-asked_at").distinct("site", "subject")
+    return (
+        asked.annotate(subject=subject)
+        .order_by("site_id", "subject", "-asked_at")
+        .distinct("site_id", "subject")
+    )
 
 
 def _findings(site: Site, discoveries: Collection[Discovery], ignored: Mapping[str, Decision]) -> list[Finding]:
@@ -102,8 +106,8 @@ def _ignored(site_ids: Collection[int]) -> dict[int, dict[str, Decision]]:
     last = (
         Decision.objects.filter(site__in=site_ids)
         .exclude(verb=Decision.Verb.ACCEPTED)
-        .order_by("site", "fingerprint", "-id")
-        .distinct("site", "fingerprint")
+        .order_by("site_id", "fingerprint", "-id")
+        .distinct("site_id", "fingerprint")
     )
     ignored: dict[int, dict[str, Decision]] = {}
     for decision in last.select_related("by"):

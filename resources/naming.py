@@ -1,7 +1,7 @@
 """What lines and new devices are called by people."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from adapters.contract import FoundDevice
@@ -83,18 +83,31 @@ def words_of(line: Line) -> str:
 
 def change_words(change: Change) -> str:
     """Return a change of one field in words."""
-    if change.old in (None, "", [], ()):
+    if change.is_new:
         return f"{field_words(change.name)} is now known: {value_words(change.new)}"
     return f"{field_words(change.name)} was {value_words(change.old)}, is {value_words(change.new)}"
 
 
-def value_rows(change: Change) -> list[tuple[str, str, str]]:
-    """Return (field, old, new) for each thing that differs, one level into what is composed."""
+def value_rows(changes: Sequence[Change]) -> list[tuple[str, str, str]]:
+    """Return (field, old, new) for each thing that differs, one level into what is composed.
+
+    Fields that say the same stand in one row, and what was not known has no old value.
+    """
+    rows: dict[tuple[str, str], list[str]] = {}
+    for change in changes:
+        for name, old, new in _rows_of(change):
+            names = rows.setdefault((old, new), [])
+            if name not in names:
+                names.append(name)
+    return [(", ".join(names), old, new) for (old, new), names in rows.items()]
+
+
+def _rows_of(change: Change) -> list[tuple[str, str, str]]:
     if isinstance(change.new, Mapping) and isinstance(change.old, Mapping):
-        rows = [
+        return [
             (f"{field_words(change.name)}, {field_words(name).lower()}", old, new)
             for name in {**change.old, **change.new}
             if (old := value_words(change.old.get(name))) != (new := value_words(change.new.get(name)))
         ]
-        return rows or [(field_words(change.name), "", value_words(change.new))]
-    return [(field_words(change.name), value_words(change.old), value_words(change.new))]
+    old = "" if change.is_new else value_words(change.old)
+    return [(field_words(change.name), old, value_words(change.new))]

@@ -170,7 +170,7 @@ def give_up_unanswered(*, now: datetime) -> int:
 
 def forget_old(*, now: datetime) -> None:
     """Drop answers that newer ones have replaced long ago; what was decided on them is kept."""
-    newest = Discovery.objects.order_by("resource", "-asked_at").distinct("resource").values("pk")
+    newest = Discovery.objects.order_by("resource_id", "-asked_at").distinct("resource_id").values("pk")
     old = Discovery.objects.filter(asked_at__lt=now - KEEP, next_try_at__isnull=True)
     old.exclude(pk__in=newest).delete()
 

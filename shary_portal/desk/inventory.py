@@ -21,7 +21,14 @@ from reservations.models import Lease
 from reservations.selectors.affected import MOST_NAMED, leases_affected
 from resources.differences import Line
 from resources.errors import CannotAsk, InventoryRefusal
-from resources.findings import Finding, findings_of, latest_questions, open_counts, say_failure
+from resources.findings import (
+    Finding,
+    findings_of,
+    latest_answers,
+    latest_questions,
+    open_counts,
+    say_failure,
+)
 from resources.models import Decision, Discovery, Resource, Site
 from resources.naming import propose_name, value_rows
 from resources.operated import operated_sites
@@ -263,7 +270,9 @@ def _page(
         "waiting": _waiting(questions),
         "failed": [question for question in questions if question.failure],
         "never_asked": _never_asked(site, questions),
-        "last_found_at": max((q.discovery.found_at for q in questions if q.discovery.found_at), default=None),
+        "last_found_at": max(
+            (each.found_at for each in latest_answers([site.pk], now=now) if each.found_at), default=None
+        ),
         "version": _version(questions),
         # What is not shown any more has no line of its own to say it at.
         "refusal": refusal if refusal and not shown & set(refused or {}) else None,
@@ -294,8 +303,8 @@ def _rows(
         row = Row(
             finding=finding,
             key=key,
-            tag=TAGS[line.kind],
-            values=[each for change in line.changes for each in value_rows(change)],
+            tag="Now known" if line.is_learned else TAGS[line.kind],
+            values=value_rows(line.changes),
             affected=affected.get(UUID(line.resource), []) if line.kind == "missing" else [],
             problem=refused.get(key),
         )

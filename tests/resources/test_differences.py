@@ -35,9 +35,7 @@ def known_card(pci: str = "0000:65:00.0", *, serial: str = GPU, **fields: Any) -
 
 def known_host(*cards: Known, **fields: Any) -> Known:
     fields.setdefault("all_settings", {"cards": [card.all_settings["pci"] for card in cards]})
-    return Known(
-        id="host", name="Host 1", kind="gpu_host", attributes={"model": "host"}, parts=cards, **fields
-    )
+    return Known(id="host", name="Host 1", kind="gpu_host", attributes={"model": "host"}, parts=cards, **fields)
 
 
 def said(*lines: Line) -> list[tuple[str, str]]:
@@ -105,9 +103,7 @@ def test_another_card_in_the_same_slot_is_new_and_the_old_one_is_missing() -> No
 @pytest.mark.parametrize("written", ["65:00.0", "00000000:65:00.0", "0000:65:00.0", " 0000:65:00.0"])
 def test_a_place_is_the_same_however_it_is_written(written: str) -> None:
     known = known_card(serial="", all_settings={"pci": written}, attributes={"model": "L40S", "pci": written})
-    lines = differences(
-        [found_host(found_card(serial=""), settings={})], [known_host(known)], asked="host"
-    )
+    lines = differences([found_host(found_card(serial=""), settings={})], [known_host(known)], asked="host")
     assert lines == ()
 
 
@@ -115,7 +111,11 @@ def test_a_serial_number_that_was_not_known_is_learned_by_the_place() -> None:
     known = known_card(serial="", attributes={"model": "NVIDIA L40S"})
     lines = differences([found_host(found_card(), settings={})], [known_host(known)], asked="host")
     changes = {(c.place, c.name, c.new) for line in lines for c in line.changes}
-    assert changes == {("serial", "serial", GPU), ("attributes", "uuid", GPU), ("attributes", "pci", "0000:65:00.0")}
+    assert changes == {
+        ("serial", "serial", GPU),
+        ("attributes", "uuid", GPU),
+        ("attributes", "pci", "0000:65:00.0"),
+    }
     assert all(line.kind == "changed" for line in lines)
 
 
