@@ -108,7 +108,7 @@ function drawOperator(lease, act) {
     el("div", { class: "actions" }, button("approve", "Approve", "primary"), button("reject", "Reject", "danger"), button("retry", "Clean it again"), button("vouch", "I checked: it is clean")));
 }
 
-export function drawLease(lease, { zone, now, act }) {
+export function drawLease(lease, { zone, now, use = "", act }) {
   const foreign = lease.site_time_zone && lease.site_time_zone !== zone;
   const parameters = Object.entries(lease.parameters ?? {});
   return el("section", { class: "block lease", aria: { label: `${lease.site_name} · ${lease.resource_name}` } },
@@ -120,6 +120,7 @@ export function drawLease(lease, { zone, now, act }) {
       lease.trouble ? el("p", { class: "note bad" }, lease.trouble) : lease.step && el("p", { class: "step" }, stepWords(lease, zone, now)),
       drawWarnings(lease.warnings ?? []),
       drawAccess(lease, zone, now),
+      use,
       drawOperator(lease, act),
       lease.proof && drawProof(lease.proof, zone),
       parameters.length > 0 && el("details", { id: `settings-${lease.id}` }, el("summary", {}, "Settings"), el("dl", { class: "facts" }, parameters.map(([name, value]) => [el("dt", {}, name.replaceAll("_", " ")), el("dd", {}, typeof value === "object" ? JSON.stringify(value) : String(value))]))),

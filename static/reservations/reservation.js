@@ -9,6 +9,7 @@ import { drawRefusal } from "./board/refusal.js";
 import { drawKeyless, isReachedBySsh, watchKeys } from "./keyless.js";
 import { drawLease } from "./lease.js";
 import { PHASE_PATTERN, PHASE_WORDS } from "./states.js";
+import { UsePanels } from "./use.js";
 
 const POLL = 10_000;
 const QUIET = 45_000;
@@ -19,6 +20,7 @@ class ReservationPage {
     this.id = root.dataset.reservation;
     this.config = readConfig("reservation-config");
     this.drift = this.config.now ? Date.parse(this.config.now) - Date.now() : 0;
+    this.use = new UsePanels(() => this.now());
     this.part = (name) => root.querySelector(`[data-part="${name}"]`);
     this.load();
     this.listen();
@@ -33,9 +35,11 @@ class ReservationPage {
       const reservation = await get(`reservations/${this.id}/`);
       this.loadedAt = Date.now();
       this.part("stale").hidden = true;
-      const text = JSON.stringify(reservation);
+      // A new version alone says that there are new measurements: no form that is being filled is drawn anew.
+      const text = JSON.stringify({ ...reservation, version: 0 });
       this.reservation = reservation;
       if (text !== this.text) { this.text = text; this.draw(); }
+      this.use.refresh();
     } catch (problem) {
       if (this.reservation) this.showStale();
       else this.part("body").replaceChildren(el("div", { class: "block empty" }, el("strong", {}, problem.status === 404 ? "There is no such reservation, or it is not yours to see." : "The reservation could not be loaded."), el("p", {}, problem.message), el("button", { type: "button", class: "button", onclick: () => this.load() }, "Try again")));
@@ -96,7 +100,7 @@ class ReservationPage {
         el("span", { class: "countdown end", data: { part: "countdown" } })),
       el("p", { class: "summary" }, el("span", { title: `${utcWords(from)} – ${utcWords(to)}` }, windowWords(zone, from, to)), el("span", { class: "quiet" }, ` ${zoneWords(zone)} · ${durationWords(to - from)} · ${reservation.project_name} · ${reservation.holder}`)));
     const actions = this.drawActions();
-    this.part("body").replaceChildren(this.drawKeyless(), actions, ...reservation.leases.map((lease) => drawLease(lease, { zone, now: this.now(), act: (verb, body) => this.actOnLease(lease, verb, body) })));
+    this.part("body").replaceChildren(this.drawKeyless(), actions, ...reservation.leases.map((lease) => drawLease(lease, { zone, now: this.now(), use: this.use.panel(lease, { zone }), act: (verb, body) => this.actOnLease(lease, verb, body) })));
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
     this.tick();
   }
