@@ -78,8 +78,8 @@ def access_to(settings: SlurmSettings, person: Person, name: str, order: LeaseOr
     return Access(
         instructions=(
             f"Log in to {settings.login_host} and submit jobs to the reservation {name}, which gives you "
-            f"{settings.ways_of_reserving}. With -t say how many minutes a job may take: one that would last "
-            f"beyond the reservation does not start. All jobs are cancelled at {_clock(order.ends_at)}."
+            f"{settings.ways_of_reserving}. With -t say how many minutes a job may take. Whatever still runs or "
+            f"waits at {_clock(order.ends_at)} is cancelled."
         ),
         endpoints=(
             way("Login host", "ssh", f"ssh {port}{login}"),

@@ -28,7 +28,7 @@ from adapters.errors import (
 from adapters.gpu_slurm.access import Person, access_to, person_for
 from adapters.gpu_slurm.client import Slurm, connect
 from adapters.gpu_slurm.inventory import found_nodes
-from adapters.gpu_slurm.marks import comment_for, long_name
+from adapters.gpu_slurm.marks import comment_for, long_name, mark_of
 from adapters.gpu_slurm.nouns import Job, Node, Reservation, Wish
 from adapters.gpu_slurm.observation import observed
 from adapters.gpu_slurm.ownership import busy_with, epoch_of, look, refuse_rivals, reservation_of, rivals_of
@@ -64,6 +64,7 @@ class GpuSlurm(Adapter):
                 mine = _take_over(slurm, settings, order, wish, mine)
             if mine is None:
                 _refuse_bad_nodes(slurm, settings)
+                _refuse_strangers(slurm, settings, wish)
                 mine = self._create(slurm, settings, order, wish)
             elif abs(mine.ends_at - wish.ends_at) >= _MINUTE:
                 mine = self._move_end(slurm, settings, order, wish, mine)
@@ -206,22 +207,42 @@ def _up_to_the_minute(moment: datetime) -> datetime:
 # --- what is in the way ----------------------------------------------------------------------------------
 
 
+def _refuse_strangers(slurm: Slurm, settings: SlurmSettings, wish: Wish) -> None:
+    """Raise when somebody's own reservation has something of the nodes.
+
+    Slurm refuses a reservation of nodes that another one has, and makes it where the other has cores only.
+    """
+    if settings.way != "nodes":
+        return
+    strangers = [found for found in _overlapping(slurm, wish) if mark_of(found) is None]
+    if strangers:
+        raise DeviceBusy(f"{', '.join(wish.nodes)} cannot be reserved. In the way: {_label(strangers[0])}.")
+
+
 def _who_holds(slurm: Slurm, settings: SlurmSettings, wish: Wish) -> str:
     """Say which reservations and jobs are in the way."""
     with suppress(AdapterError):
-        starts_at = wish.starts_at or datetime.now(UTC)
-        reservations = [
-            f"reservation {found.name} until {found.ends_at:%d %b %H:%M} UTC"
-            for found in slurm.reservations()
-            if set(found.nodes) & set(wish.nodes)
-            and found.starts_at < wish.ends_at
-            and found.ends_at > starts_at
-            and found.name != wish.name
-        ]
+        reservations = [_label(found) for found in _overlapping(slurm, wish)]
         jobs = [job.label for job in slurm.jobs() if set(job.nodes) & set(wish.nodes)]
         if reservations or jobs:
             return f"In the way: {', '.join([*reservations, *jobs][:10])}."
     return f"In the way is somebody on {settings.ways_of_reserving}."
+
+
+def _overlapping(slurm: Slurm, wish: Wish) -> list[Reservation]:
+    starts_at = wish.starts_at or datetime.now(UTC)
+    return [
+        found
+        for found in slurm.reservations()
+        if set(found.nodes) & set(wish.nodes)
+        and found.starts_at < wish.ends_at
+        and found.ends_at > starts_at
+        and not found.name.startswith(wish.name)
+    ]
+
+
+def _label(found: Reservation) -> str:
+    return f"reservation {found.name} until {found.ends_at:%d %b %H:%M} UTC"
 
 
 def _explained(error: DeviceRefused, slurm: Slurm, settings: SlurmSettings) -> AdapterError:

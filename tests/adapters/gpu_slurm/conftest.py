@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from adapters.contract import Holder, LeaseOrder, Secrets, Target
+from adapters.emulators.slurm import SlurmEmulator
 from adapters.gpu_slurm.adapter import GpuSlurm
 from tests.daemons.slurm.fixtures import slurm_cluster
 
@@ -18,9 +19,35 @@ RESEARCHER, COLLEAGUE = "researcher@uni-a.example", "colleague@uni-b.example"
 USERS = {RESEARCHER: "games", COLLEAGUE: "daemon"}
 
 
+SHARED = {"users": USERS, "login_host": "login.uni-a.example", "gres": "gpu:h100:1", "nodes": ["gpu1"]}
+OLD, NEW = "22.05.8", "25.05.3"
+
+
 @pytest.fixture
 def secrets(secrets_of: Callable[..., Secrets]) -> Secrets:
-    return secrets_of({})
+    return secrets_of({"slurm.token": "let-me-in"})
+
+
+def emulator(version: str) -> SlurmEmulator:
+    return SlurmEmulator(version=version, tokens={"let-me-in": "root"})
+
+
+def settings_of(cluster: Any, **overlay: Any) -> dict[str, Any]:
+    """Return how an adapter reaches a cluster, emulated or real, by commands."""
+    emulated = isinstance(cluster, SlurmEmulator)
+    reach = {"slurm_conf": str(cluster.conf), "bin_dir": str(cluster.bin_dir) if emulated else ""}
+    patience = {"timeout_s": 1.0, "settle_s": 1.0} if emulated else {"timeout_s": 10.0, "settle_s": 15.0}
+    return {**SHARED, **reach, **patience, **overlay}
+
+
+def rest_settings_of(cluster: Any, **overlay: Any) -> dict[str, Any]:
+    """Return how an adapter reaches an emulated cluster by slurmrestd."""
+    reach = {
+        "rest_url": cluster.rest_url,
+        "token_secret": "slurm.token",
+        "api_version": cluster.rest.api_version,
+    }
+    return settings_of(cluster, transport="rest", **reach, **overlay)
 
 
 @pytest.fixture

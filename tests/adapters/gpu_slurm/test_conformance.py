@@ -6,13 +6,22 @@ with `settings` (as the inventory has them), `secrets` (a folder with the files 
 whom the tests may become by `setpriv`, so they run as root on a login host).
 """
 
+import json
+import os
+import subprocess
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
+from adapters.contract import Holder
+from adapters.gpu_slurm.adapter import GpuSlurm
 from tests.adapters.conformance import AdapterConformance
-from tests.adapters.gpu_slurm.conftest import target_with
+from tests.adapters.conftest import SecretsInFolder
+from tests.adapters.gpu_slurm.conftest import NEW, OLD, emulator, rest_settings_of, settings_of, target_with
 from tests.adapters.gpu_slurm.holder import SlurmHolder
+
+REAL = os.environ.get("SHARY_TEST_GPU_SLURM")
 
 
 class Cluster:
@@ -37,7 +46,47 @@ class Cluster:
         return found + [f"job {line}" for line in jobs if order.lease_id in line]
 
 
+class EmulatedCluster(Cluster):
+    """The same view of the emulator, which can be broken on purpose."""
+
+    def __init__(self, slurm):
+        super().__init__(slurm.run)
+        self.break_with, self.mend, self.changes = slurm.break_with, slurm.mend, slurm.changes
+
+
+class TestOnTheEmulator(AdapterConformance):
+    """Slurm 22.05 by its commands."""
+
+    @pytest.fixture
+    def slurm(self):
+        with emulator(OLD) as running:
+            yield running
+
+    @pytest.fixture
+    def target(self, slurm):
+        return target_with(settings_of(slurm))
+
+    @pytest.fixture
+    def device(self, slurm):
+        return EmulatedCluster(slurm)
+
+
+class TestOverRestOnTheEmulator(TestOnTheEmulator):
+    """Slurm 25.05 by slurmrestd."""
+
+    @pytest.fixture
+    def slurm(self):
+        with emulator(NEW) as running:
+            yield running
+
+    @pytest.fixture
+    def target(self, slurm):
+        return target_with(rest_settings_of(slurm))
+
+
 class TestOnRealDaemons(AdapterConformance):
+    """Slurm as Debian has it, by its commands."""
+
     patience_s = 30.0
 
     @pytest.fixture
@@ -49,15 +98,33 @@ class TestOnRealDaemons(AdapterConformance):
         return Cluster(slurm_cluster.run)
 
 
-def settings_of(cluster):
-    from tests.adapters.gpu_slurm.conftest import USERS
+if REAL:
 
-    return {
-        "slurm_conf": str(cluster.conf),
-        "nodes": ["gpu1"],
-        "gres": "gpu:h100:1",
-        "users": USERS,
-        "login_host": "login.uni-a.example",
-        "timeout_s": 10.0,
-        "settle_s": 15.0,
-    }
+    class TestOnARealCluster(AdapterConformance):
+        patience_s = 120.0
+
+        @pytest.fixture
+        def site(self):
+            return json.loads(Path(REAL).read_text())
+
+        @pytest.fixture
+        def adapter(self, site):
+            return GpuSlurm(secrets=SecretsInFolder(Path(site["secrets"])))
+
+        @pytest.fixture
+        def target(self, site):
+            return target_with(site["settings"], "real-nodes")
+
+        @pytest.fixture
+        def holder(self, site):
+            return Holder(username=site["holder"], project="testbed")
+
+        @pytest.fixture
+        def device(self, site):
+            return Cluster(real_run, site["user"])
+
+
+def real_run(command, *, user="root", timeout_s=60):
+    """Run one of Slurm's commands on this machine as one of its users."""
+    prefix = [] if user == "root" else ["setpriv", f"--reuid={user}", "--clear-groups"]
+    return subprocess.run([*prefix, *command], capture_output=True, text=True, timeout=timeout_s, check=False)

@@ -51,7 +51,8 @@ class SlurmCluster:
     """A cluster in a folder of its own: `with SlurmCluster() as cluster: cluster.run(["sinfo"])`."""
 
     nodes: Sequence[Node] = NODES
-    zone: str = "UTC"
+    zone: str = "Asia/Kolkata"
+    """Of the controller; whoever calls it is elsewhere."""
     folder: Path = field(init=False)
     ports: dict[str, int] = field(init=False, default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(init=False, default_factory=dict)
