@@ -67,6 +67,24 @@ class Measured:
         return _together(max, [c for name, c in self.columns.items() if is_utilisation(name)])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseSummary:
+    """A lease's use in a few numbers."""
+
+    devices: int
+    """How many cards told how busy they were; 0 where that was not measured."""
+    measured_s: float
+    busy_s: float
+    unmeasured: str
+    """Why it could not be measured, in words."""
+    updated_at: datetime | None
+
+    @property
+    def mean_percent(self) -> float | None:
+        """The mean utilisation of all cards over all that was measured."""
+        return 100 * self.busy_s / self.measured_s if self.measured_s else None
+
+
 def is_utilisation(name: str) -> bool:
     """Whether the column tells how busy a device was."""
     return name.rpartition(" ")[2] == UTILISATION

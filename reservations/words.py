@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from accounts.models import User
+from reservations.measured import UseSummary
 
 
 def zone_of(user: User | None) -> str:
@@ -24,3 +25,12 @@ def say_length(length: timedelta) -> str:
     parts = [f"{days} days" if days > 1 else "1 day" if days else "", f"{hours} h" if hours else ""]
     parts.append(f"{minutes} min" if minutes else "")
     return " ".join(part for part in parts if part) or "less than a minute"
+
+
+def say_use(use: UseSummary) -> str:
+    """Return a lease's use for people: “62 % busy on average, over 3 h on 2 cards”, or why nobody knows."""
+    if use.mean_percent is None:
+        return f"Not measured: {use.unmeasured}" if use.unmeasured else "Not measured"
+    over = say_length(timedelta(seconds=use.measured_s / max(use.devices, 1)))
+    cards = f" on {use.devices} cards" if use.devices > 1 else ""
+    return f"{use.mean_percent:.0f} % busy on average, over {over}{cards}"

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
@@ -14,9 +15,10 @@ from accounts.models import User
 from reservations.admin.evidence import EventInline, OrderInline, ProofInline, StatusColumn
 from reservations.admin.verbs import Verb, VerbsAdmin
 from reservations.models import Lease
+from reservations.selectors.use import idle_since_of, use_summary
 from reservations.services import approval, changes, cleaning
 from reservations.states import Status
-from reservations.words import say_length
+from reservations.words import say_length, say_use
 from resources.admin.resources import page_of
 from resources.operated import SiteFilter
 
@@ -123,6 +125,7 @@ class LeaseAdmin(StatusColumn, VerbsAdmin):
             {"fields": ("device", "status_in_words", "trouble", "reservation", "holder", "project", "purpose")},
         ),
         ("Window", {"fields": ("starts_at", "ends_at", "kept_free")}),
+        ("Use", {"fields": ("use_in_words", "idle_in_words")}),
         ("What was asked", {"fields": ("parameters", "files", "wish")}),
         (
             "Underneath",
@@ -150,6 +153,17 @@ class LeaseAdmin(StatusColumn, VerbsAdmin):
         """Say how long the device is kept free around the window."""
         before, after = (say_length(timedelta(seconds=s)) for s in (lease.preparation_s, lease.cleanup_s))
         return f"{before} before, to prepare it; {after} after, to clean it"
+
+    @display(description="Measured")
+    def use_in_words(self, lease: Lease) -> str:
+        """Say how much of the device was used, or why nobody knows."""
+        return say_use(use_summary(lease.pk))
+
+    @display(description="Idle")
+    def idle_in_words(self, lease: Lease) -> str:
+        """Say since when the holder has done nothing with the device."""
+        since = idle_since_of(lease, now=timezone.now())
+        return f"since {since:%Y-%m-%d %H:%M} UTC" if since else "–"
 
     @display(description="Device")
     def device(self, lease: Lease) -> SafeString:

@@ -14,6 +14,7 @@ from reservations.measured import (
     IDLE_FOR,
     STEPS_S,
     Measured,
+    UseSummary,
     idle_since,
     is_utilisation,
     join,
@@ -24,24 +25,6 @@ from reservations.states import Status
 
 _LOOK_BACK = timedelta(days=2)
 _MOST_POINTS = 480
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UseSummary:
-    """A lease's use in a few numbers."""
-
-    devices: int
-    """How many cards told how busy they were; 0 where that was not measured."""
-    measured_s: float
-    busy_s: float
-    unmeasured: str
-    """Why it could not be measured, in words."""
-    updated_at: datetime | None
-
-    @property
-    def mean_percent(self) -> float | None:
-        """The mean utilisation of all cards over all that was measured."""
-        return 100 * self.busy_s / self.measured_s if self.measured_s else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
