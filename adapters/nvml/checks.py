@@ -1,6 +1,7 @@
 """Proves that a card, or a slice of it, is as it was before a lease: each thing looked at is a check."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,13 @@ def idle_checks(
     mig_uuid: str | None = None,
     sysfs: Path = SYSFS,
     kernel_log: Path | None = KMSG,
+    since: datetime | None = None,
 ) -> tuple[Check, ...]:
     """Return what shows that nobody uses the card and that it is as its baseline says.
 
     With `mig_uuid` use is looked at in that slice alone: its neighbours may be at work. Without a baseline only use
-    and health are looked at. Never raises for NVML: what could not be looked at has not passed.
+    and health are looked at. `since` is when the lease began: what the driver reported before is not due to it.
+    Never raises for NVML: what could not be looked at has not passed.
     """
     try:
         with library():
@@ -50,7 +53,7 @@ def idle_checks(
             if baseline is not None:
                 now = baseline_of(card, handle, sysfs=sysfs)
                 checks += _settings(pci, now, baseline, pending=card, whole=mig_uuid is None)
-        health = health_of(pci, baseline=baseline, kernel_log=kernel_log)
+        health = health_of(pci, baseline=baseline, kernel_log=kernel_log, since=since)
     except NvmlUnavailable as error:
         return (_failed(pci, str(error)),)
     return (*checks, _fit(pci, health))

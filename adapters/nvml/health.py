@@ -28,15 +28,17 @@ def health_of(
     baseline: CardBaseline | None = None,
     xids: Iterable[int] = (),
     kernel_log: Path | None = None,
+    since: datetime | None = None,
 ) -> CardHealth:
     """Return how the card is, compared with its baseline; `xids` are error numbers that a watcher heard.
 
-    With a `kernel_log` (`kernel_log.KMSG`) and a baseline, errors that the driver logged since then count too.
+    With a `kernel_log` (`kernel_log.KMSG`) errors count too that the driver logged after `since` and after the
+    baseline was taken, whichever is known and later. Of older ones nobody knows whether they were mended.
 
     Raises `NvmlUnavailable` when NVML cannot say anything of any card: unknown is not unfit.
     A card that NVML does not see may be with a virtual machine: that is a complaint, not unfitness.
     """
-    xids = (*xids, *_logged_since(baseline, pci, kernel_log))
+    xids = (*xids, *_logged(pci, kernel_log, since, baseline.taken_at if baseline else None))
     try:
         with library():
             handle = handle_at(pci)
@@ -53,11 +55,11 @@ def health_of(
         return judge(counters=ErrorCounters(), xids=xids, lost=str(error).rstrip("."))
 
 
-def _logged_since(baseline: CardBaseline | None, pci: str, log: Path | None) -> tuple[int, ...]:
-    if log is None or baseline is None or baseline.taken_at is None:
-        # Of an error long before, nobody knows whether it was mended.
+def _logged(pci: str, log: Path | None, *moments: datetime | None) -> tuple[int, ...]:
+    known = [moment for moment in moments if moment is not None]
+    if log is None or not known:
         return ()
-    age_s = (datetime.now(UTC) - baseline.taken_at).total_seconds()
+    age_s = (datetime.now(UTC) - max(known)).total_seconds()
     # The log counts as this clock does: from the start of the machine, without sleep.
     uptime_s = time.clock_gettime(time.CLOCK_MONOTONIC)
     return xids_in_kernel_log(pci, since_uptime_s=max(0.0, uptime_s - age_s), log=log) or ()

@@ -121,6 +121,12 @@ def test_what_the_kernel_logged_since_the_baseline_counts_and_what_came_before_d
         baseline = CardBaseline(taken_at=datetime.now(UTC) + timedelta(minutes=minutes))
         return health_of(H100, baseline=baseline, kernel_log=log).unfit
 
+    def unfit_after(minutes: int) -> str:
+        since = datetime.now(UTC) + timedelta(minutes=minutes)
+        return health_of(H100, kernel_log=log, since=since).unfit
+
+    assert "Xid 79" in unfit_after(minutes=-1)
+    assert unfit_after(minutes=1) == ""
     assert "Xid 79" in unfit_with(minutes=-1)
     assert unfit_with(minutes=1) == ""
     assert health_of(H100, baseline=CardBaseline(), kernel_log=log).unfit == ""
