@@ -87,9 +87,10 @@ class GpuSsh(Adapter):
     def admit(self, order: LeaseOrder) -> None:
         """Let the holder in with the keys of the order, and no others; let the account use the cards."""
         settings = _settings_of(order.target.settings)
+        parts = _parts_of(settings, order)
         keys = [_key(key) for key in order.holder.ssh_keys]
         with self._connect(settings) as host:
-            host.change("open", lease=order.lease_id, epoch=order.epoch, keys=keys)
+            host.change("open", lease=order.lease_id, epoch=order.epoch, parts=parts, keys=keys)
             mine = _look_for(host, order)
         if mine is None or not (mine.is_open and mine.has_cards) or mine.phase != "open" or mine.keys != keys:
             raise OutcomeUnknown(f"{settings.host} says that it opened {_name(order)}, but shows it closed.")

@@ -80,9 +80,9 @@ def _perform(request: dict[str, object], make_host: Callable[[], Host]) -> objec
         fields.done()
         make_host().prepare(lease=lease, epoch=epoch, resource=resource, parts=parts, ends_at=ends_at)
     elif verb == "open":
-        keys = fields.keys()
+        parts, keys = fields.parts(), fields.keys()
         fields.done()
-        make_host().open(lease=lease, epoch=epoch, keys=keys)
+        make_host().open(lease=lease, epoch=epoch, parts=parts, keys=keys)
     elif verb == "prove":
         parts = fields.parts()
         fields.done()

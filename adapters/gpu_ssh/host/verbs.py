@@ -97,8 +97,9 @@ class Host:
                 self._settle_all()
                 self._note(record, phase=PREPARED)
 
-    def open(self, *, lease: str, epoch: int, keys: tuple[str, ...]) -> None:
+    def open(self, *, lease: str, epoch: int, parts: tuple[Part, ...], keys: tuple[str, ...]) -> None:
         """Let the holder in with these keys, and let the account use the cards."""
+        self._refuse_rivals(lease, parts)
         with self._lock(account_for(lease)):
             record = self._mine(lease, epoch)
             if record is None or record.phase in (GONE, CLEANED) or self._account(record) is None:
@@ -204,6 +205,8 @@ class Host:
                 self.system.end_processes(record.account, record.uid)
                 self.system.remove_traces(record.account, record.uid)
                 self._note(record, phase=CLEANED)
+            else:
+                self._settle_all()
 
     def prove(self, *, lease: str, epoch: int, parts: tuple[Part, ...]) -> list[Check]:
         """Look for anything of the lease, and take its mark off when nothing is found."""
