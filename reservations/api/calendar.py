@@ -31,6 +31,7 @@ class RowShape(serializers.Serializer[Any]):
     health = serializers.CharField()
     quarantined = serializers.BooleanField()
     in_service = serializers.BooleanField()
+    why = serializers.CharField(allow_blank=True, help_text="Why it is kept back, or unhealthy.")
 
 
 class EntryShape(serializers.Serializer[Any]):

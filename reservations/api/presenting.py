@@ -12,6 +12,7 @@ from reservations.phase import phase_of
 from reservations.selectors.viewer import Viewer
 from reservations.states import HOLDING, Status
 from reservations.words import say_moment, zone_of
+from resources.models import Resource
 
 NOT_STARTED = frozenset({Status.REQUESTED, Status.SCHEDULED})
 UNDER_WAY = frozenset({Status.PROVISIONING, Status.ACTIVE})
@@ -96,7 +97,7 @@ def lease_whole(
         "access": _access(lease) if viewer.may_enter(reservation) else None,
         "proof": None if proof is None else proof_shown(proof),
         "parameters": lease.parameters,
-        "warnings": list(warnings),
+        "warnings": [*_trouble_of_device(lease), *warnings],
         "events": [
             {
                 "at": event.at,
@@ -159,6 +160,24 @@ def step_of(lease: Lease, *, zone: str, now: datetime) -> str:
             return f"{lease.resource.site.name} rejected it."
         case Status.CANCELLED:
             return "It was cancelled."
+
+
+def _trouble_of_device(lease: Lease) -> list[str]:
+    """Return what its holder has to know of the state of the device."""
+    device = lease.resource
+    if lease.status not in NOT_STARTED | UNDER_WAY:
+        return []
+    if device.quarantined_at is not None:
+        reason = device.quarantine_reason or "it was not proven clean."
+        if lease.status in UNDER_WAY:
+            return [
+                f"{device.name} reported an error: {reason} Your lease goes on, but results of this device may be"
+                " wrong: copy what you need, and check what you have computed."
+            ]
+        return [f"{device.name} is kept back: {reason} The lease starts if its operator hands it on in time."]
+    if device.health == Resource.Health.UNHEALTHY:
+        return [f"{device.name} is unhealthy now: {device.health_detail or 'it gives no answer.'}"]
+    return []
 
 
 def _can(reservation: Reservation, statuses: set[str], viewer: Viewer, now: datetime) -> dict[str, bool]:

@@ -35,6 +35,8 @@ _MOMENT = """to_char({0} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
 _BOARD = rf"""
 WITH matching AS (
     SELECT r.id, r.name, r.kind, r.model, r.parent_id, r.health, r.quarantined_at, r.in_service,
+           CASE WHEN r.quarantined_at IS NOT NULL THEN r.quarantine_reason
+                WHEN r.health = 'unhealthy' THEN r.health_detail ELSE '' END AS why,
            s.slug AS site, s.name AS site_name, s.time_zone, place.depth, place.path, place.root_kind
     FROM resources_resource r JOIN resources_site s ON s.id = r.site_id
     CROSS JOIN LATERAL (
@@ -85,7 +87,7 @@ SELECT (SELECT count(*) FROM matching),
 (SELECT coalesce(json_agg(json_build_object(
     'id', id, 'name', name, 'site', site, 'site_name', site_name, 'site_time_zone', time_zone,
     'kind', kind, 'root_kind', root_kind, 'model', model, 'parent', parent_id, 'depth', depth, 'health', health,
-    'quarantined', quarantined_at IS NOT NULL, 'in_service', in_service
+    'quarantined', quarantined_at IS NOT NULL, 'in_service', in_service, 'why', why
  ) ORDER BY place), '[]') FROM page)::text,
 (SELECT coalesce(json_agg(json_build_object(
     'id', coalesce(lease_id, maintenance_id),

@@ -44,7 +44,7 @@ function draw(resource, parts, parent) {
         el("dt", {}, "Preparation"), el("dd", {}, durationWords(resource.preparation_s * 1000), el("span", { class: "quiet" }, " before each lease")),
         el("dt", {}, "Clean-up"), el("dd", {}, durationWords(resource.cleanup_s * 1000), el("span", { class: "quiet" }, " after each lease")),
         el("dt", {}, "Health"), el("dd", {}, healthWords(resource), resource.observed_at && el("span", { class: "quiet", title: utcWords(Date.parse(resource.observed_at)) }, `, seen ${momentWords(zone, Date.parse(resource.observed_at))}`),
-          resource.health_detail && el("p", { class: "quiet" }, resource.health_detail)),
+          resource.health_detail && resource.health_detail !== resource.quarantine_reason && el("p", { class: "quiet" }, resource.health_detail)),
         resource.quarantined && [el("dt", {}, "Quarantine"), el("dd", {}, resource.quarantine_reason || "It could not be proven clean; an operator has to look at it.")]),
       resource.notice && el("p", { class: "help spaced" }, resource.notice))),
     el("section", { class: "block", aria: { label: "Last clean proof" } }, el("div", { class: "block-head" }, el("h2", {}, "Last clean proof")),

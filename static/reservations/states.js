@@ -47,3 +47,9 @@ export function healthOf(resource) {
   if (resource.quarantined) return ["unhealthy", "quarantined"];
   return [resource.health, { healthy: "healthy", unhealthy: "unhealthy", unknown: "not yet observed" }[resource.health] ?? resource.health];
 }
+
+/** Return the words for its health with the reason, where there is one. */
+export function healthWhy(resource) {
+  const [, words] = healthOf(resource);
+  return resource.why && ["quarantined", "unhealthy"].includes(words) ? `${words}: ${resource.why}` : words;
+}

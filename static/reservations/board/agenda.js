@@ -2,7 +2,7 @@
 
 import { el } from "../../portal/dom.js";
 import { addDays, clock, dayWords, HOUR, MINUTE, momentWords, partsIn, startOfDay, startOfWeek, zoneWords } from "../../portal/time.js";
-import { healthOf, kindWords, modelBeside } from "../states.js";
+import { healthOf, healthWhy, kindWords, modelBeside } from "../states.js";
 import { entryTitle, patternOf, stateWord } from "./entries.js";
 
 const STEP = 30;
@@ -62,7 +62,7 @@ export class Agenda {
     const now = board.now();
     const start = Math.max(range.from, now);
     if (!row.in_service) return { words: "Out of service", at: null };
-    if (row.quarantined) return { words: "In quarantine", at: null };
+    if (row.quarantined) return { words: "Not to be had", at: null };
     if (range.to <= now) return { words: "This day is over", at: null };
     const entries = (board.entries.get(row.id) ?? []).filter((entry) => entry.occupied_to > start && entry.occupied_from < range.to).sort((a, b) => a.occupied_from - b.occupied_from);
     let at = start;
@@ -77,7 +77,8 @@ export class Agenda {
   drawDevice(row) {
     const { board } = this;
     const { zone } = board.state;
-    const [health, words] = healthOf(row);
+    const [health] = healthOf(row);
+    const words = healthWhy(row);
     const free = this.availability(row);
     const entries = board.entries.get(row.id) ?? [];
     const book = () => {

@@ -2,7 +2,7 @@
 
 import { el } from "../../portal/dom.js";
 import { MINUTE, startOfDay, windowWords } from "../../portal/time.js";
-import { healthOf, kindWords } from "../states.js";
+import { healthOf, healthWhy, kindWords } from "../states.js";
 import { entryWords } from "./entries.js";
 
 const SHORTCUTS = [
@@ -141,7 +141,7 @@ export class Keyboard {
     const entry = this.entryHere();
     const cell = board.scale.cellMinutes * MINUTE;
     const health = healthOf(line.row);
-    return `${board.nameOf(line.row.id)}${health[0] === "healthy" ? "" : `, ${health[1]}`}, ${windowWords(board.state.zone, this.cursor.ms, this.cursor.ms + cell)}, ${entry ? entryWords(entry, board.state.zone) : "free"}`;
+    return `${board.nameOf(line.row.id)}${health[0] === "healthy" ? "" : `, ${healthWhy(line.row)}`}, ${windowWords(board.state.zone, this.cursor.ms, this.cursor.ms + cell)}, ${entry ? entryWords(entry, board.state.zone) : "free"}`;
   }
 
   /** Put the cursor's cell into its row; screen readers follow it as the active descendant. */

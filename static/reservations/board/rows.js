@@ -2,7 +2,7 @@
 
 import { el, icon } from "../../portal/dom.js";
 import { offsetMinutes, offsetWords, zoneWords } from "../../portal/time.js";
-import { healthOf, kindWords, modelBeside } from "../states.js";
+import { healthOf, healthWhy, kindWords, modelBeside } from "../states.js";
 import { drawEntry, drawFrame } from "./entries.js";
 
 const HEIGHT = { site: 32, kind: 24, device: 32, more: 32 };
@@ -135,7 +135,8 @@ export class Rows {
 
   deviceHead(line) {
     const { row, above } = line;
-    const [health, words] = healthOf(row);
+    const [health] = healthOf(row);
+    const words = healthWhy(row);
     const name = nameBelow(row.name, above?.name);
     const head = el("div", { class: "head", role: "rowheader", aria: { colindex: 1 } },
       line.toggle ? this.toggle(line, `the parts of ${row.name}`) : el("span", { class: "twist" }),
