@@ -102,4 +102,5 @@ def _command() -> list[str]:
     # Where this package came from, be it a folder or an archive.
     root = str(Path(adapters.__file__ or "").parent.parent)
     begin = f"import sys; sys.path.insert(0, {root!r}); from adapters.gpu_memory.child import main; main()"
-    return [sys.executable, *(["-I"] if sys.flags.isolated else []), "-c", begin]
+    isolation = ["-I"] * sys.flags.isolated + ["-S"] * sys.flags.no_site
+    return [sys.executable, *isolation, "-c", begin]

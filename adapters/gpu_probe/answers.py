@@ -116,7 +116,7 @@ def baseline_from(values: Mapping[str, Any]) -> CardBaseline:
         if isinstance(known.get(name), list):
             known[name] = tuple(known[name])
     if isinstance(known.get("taken_at"), str):
-        known["taken_at"] = datetime.fromisoformat(known["taken_at"].replace("Z", "+00:00"))  # noqa: FURB162 - 3.10
+        known["taken_at"] = datetime.fromisoformat(known["taken_at"])
     return CardBaseline(**known)
 
 

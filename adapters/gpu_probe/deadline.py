@@ -3,7 +3,9 @@
 import os
 import select
 import signal
+import sys
 import time
+import traceback
 from collections.abc import Callable
 
 
@@ -39,6 +41,9 @@ def _act(action: Callable[[], bytes], writing: int) -> None:
         with os.fdopen(writing, "wb") as pipe:
             pipe.write(action())
         os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
     finally:
         os._exit(1)
 

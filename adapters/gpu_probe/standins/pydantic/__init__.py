@@ -3,8 +3,8 @@
 Only the archive has it, under the name of the package that it stands in for.
 """
 
-import dataclasses
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -30,7 +30,7 @@ class TypeAdapter:
 
     def dump_python(self, value: Any, *, mode: str = "json", exclude_none: bool = False) -> Any:
         """Return the value as it stands in JSON."""
-        return _plain(dataclasses.asdict(value), exclude_none)
+        return _plain(asdict(value), exclude_none)
 
 
 def _plain(value: Any, exclude_none: bool) -> Any:

@@ -1,0 +1,1 @@
+"""What the one-file probe carries in the place of packages that have compiled code."""
