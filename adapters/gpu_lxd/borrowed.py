@@ -36,6 +36,7 @@ from adapters.gpu_lxd.own_instance import (
 )
 from adapters.gpu_lxd.project_client import ProjectClient, Record
 from adapters.gpu_lxd.proof import prove_clean
+from adapters.gpu_lxd.returning import refuse_kept_back
 from adapters.gpu_lxd.rivals import CARDS, cards_tag, has_a_card
 from adapters.gpu_lxd.settings import LxdSettings
 from adapters.gpu_lxd.standing import refuse_missing_cards, refuse_rivals, users_of
@@ -138,7 +139,10 @@ class Borrowing:
         refuse_type(found, self.settings)
         refuse_other_lease(found, order)
         refuse_rivals(rivals, order)
-        refuse_missing_cards(self.settings, client.cards())
+        known = client.cards()
+        refuse_missing_cards(self.settings, known)
+        if not self._has_all(found, known):
+            refuse_kept_back(self.settings, order, known)
         return found, rivals
 
     def _carriers(self, order: LeaseOrder) -> list[tuple[str, str]]:

@@ -560,3 +560,12 @@ def test_an_image_and_an_own_instance_exclude_each_other():
     (problem,) = DESCRIPTION.check_parameters({"instance": "figo-ada/vm1", "image": "debian"})
 
     assert "fresh machine" in problem.message
+
+
+def test_a_card_that_never_came_back_to_its_host_is_not_promised(adapter, lxd, own_order):
+    vm = figo_site(lxd, type=VM)
+    lxd.daemon.stuck_cards.add(H100)
+
+    with pytest.raises(DeviceBusy, match="with vfio-pci"):
+        adapter.provision(own_order())
+    assert vm.config == {}
