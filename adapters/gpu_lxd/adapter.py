@@ -1,5 +1,6 @@
 """Lends graphics cards: an instance is made for each lease, with the cards inside, and deleted after it."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 from adapters.contract import Access, Adapter, CleanProof, FoundDevice, LeaseOrder, Observation, Target
@@ -10,6 +11,7 @@ from adapters.gpu_lxd.client import LxdClient
 from adapters.gpu_lxd.fence import build, tear_down
 from adapters.gpu_lxd.instance import name_for
 from adapters.gpu_lxd.inventory import found_host
+from adapters.gpu_lxd.local_cards import cut, put_back
 from adapters.gpu_lxd.machine import bring_up_to_date, limited, start, wish_for
 from adapters.gpu_lxd.measurements import nvml_of
 from adapters.gpu_lxd.own_instance import names_own_instance
@@ -49,7 +51,8 @@ class GpuLxd(Adapter):
         missing = [pci for pci in settings.wanted_cards if pci not in known]
         notes = [f"The host has no card at {pci}." for pci in missing]
         notes += [f"Instance {user.label} is {user.status.lower()} and has the card." for user in users]
-        measurements, complaints = nvml_of(settings, known) if settings.nvml_is_local else ({}, [])
+        readings = nvml_of(settings, known)
+        complaints = readings.complaints
         complaints += filter(None, [rivalry(users, settings, known)])
         if not any(user.is_running for user in users):
             complaints += [
@@ -60,7 +63,8 @@ class GpuLxd(Adapter):
             carries=carrier.lease if carrier else None,
             epoch=carrier.epoch if carrier else None,
             detail=" ".join(notes + complaints),
-            measurements=measurements,
+            measurements=readings.measurements,
+            unfit=" ".join(readings.unfit),
         )
 
     def provision(self, order: LeaseOrder) -> Access:
@@ -168,6 +172,7 @@ class GpuLxd(Adapter):
             held = [rival for rival in now.rivals if rival.lease]
             if held:
                 refuse_rivals(held, order)
+        put_back(settings)
         proof = prove_clean(settings=settings, secrets=self.secrets, order=order)
         with self._connect(settings) as client:
             return give_back(client, settings, order, proof)
@@ -179,6 +184,12 @@ class GpuLxd(Adapter):
             cards = tuple(client.cards().values())
             name = client.server_name or target.name
         return (found_host(name=name, cards=cards, nvml_is_local=settings.nvml_is_local),)
+
+    def reshape(self, target: Target, geometry: Sequence[str]) -> FoundDevice:
+        """Cut the card into MIG slices; none at all makes it whole."""
+        settings = settings_of(target.settings)
+        with self._connect(settings) as client:
+            return cut(client, settings, target.name, geometry)
 
     def _connect(self, settings: LxdSettings) -> LxdClient:
         return LxdClient(settings=settings, secrets=self.secrets)

@@ -10,8 +10,8 @@ from adapters.gpu_lxd.fence import checks_of_network
 from adapters.gpu_lxd.instance import Card, Instance, name_for
 from adapters.gpu_lxd.pool import checks_of_project
 from adapters.gpu_lxd.returning import remedy_for
-from adapters.gpu_lxd.settings import LxdSettings
-from adapters.nvml import NvmlUnavailable, card_at
+from adapters.gpu_lxd.settings import DESCRIPTION, LxdSettings
+from adapters.nvml import idle_checks
 
 VERIFIER = "gpu_lxd 1"
 _PAUSE_S = 0.2
@@ -39,8 +39,14 @@ def _checks(client: LxdClient, settings: LxdSettings, order: LeaseOrder) -> Iter
     for pci in settings.wanted_cards:
         yield _free(pci, settings, everyone, known)
         yield _given_back(pci, settings, known)
-        if settings.nvml_is_local:
-            yield _idle(pci, settings)
+        if settings.nvml_is_local and not _rests_elsewhere(pci, settings, known):
+            yield from idle_checks(
+                pci,
+                baseline=settings.baseline_of(pci),
+                idle_memory_mib=settings.idle_memory_mib,
+                mig_uuid=settings.mig_uuid,
+                since=order.starts_at - DESCRIPTION.preparation,
+            )
     yield from checks_of_network(client, settings, order)
     yield from checks_of_project(client, settings, order)
 
@@ -97,22 +103,6 @@ def _given_back(pci: str, settings: LxdSettings, known: dict[str, Card]) -> Chec
     )
 
 
-def _idle(pci: str, settings: LxdSettings) -> Check:
-    expected = f"no process, at most {settings.idle_memory_mib} MiB in use"
-    passed = False
-    try:
-        card = card_at(pci)
-    except NvmlUnavailable as error:
-        found = str(error)
-    else:
-        if card is None:
-            found = "NVML does not see the card"
-        elif settings.mig_uuid:
-            # Processes and memory of the card are those of all its slices.
-            expected = "the slice is listed"
-            passed = settings.mig_uuid in {part.uuid for part in card.slices}
-            found = expected if passed else "the slice is missing"
-        else:
-            found = f"{len(card.processes)} processes, {card.memory_used_mib} MiB in use"
-            passed = not card.processes and card.memory_used_mib <= settings.idle_memory_mib
-    return Check(name=f"use of {pci}", expected=expected, found=found, passed=passed, method="NVML")
+def _rests_elsewhere(pci: str, settings: LxdSettings, known: dict[str, Card]) -> bool:
+    """Say whether the card is where it belongs, and NVIDIA's driver can neither see nor use it there."""
+    return settings.rests_on_vfio and pci in known and known[pci].is_passed_through

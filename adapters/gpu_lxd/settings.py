@@ -1,5 +1,6 @@
 """How the portal knows graphics cards behind an LXD server: forms, words and times, no device code."""
 
+import dataclasses
 import re
 from datetime import timedelta
 from typing import Annotated, Any, Literal
@@ -9,7 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from adapters.contract import AdapterDescription, Json
 from adapters.errors import InvalidSettings
-from adapters.gpu import GpuAttributes, PciAddress
+from adapters.gpu import CardBaseline, GpuAttributes, PciAddress
 from adapters.gpu_lxd.confinement import Confinement
 
 _STRICT = ConfigDict(extra="forbid")
@@ -117,6 +118,17 @@ class LxdSettings(Confinement):
         int,
         Field(title="Memory of an idle card", ge=0, description="More MiB in use after a lease is not clean."),
     ] = 1024
+    baseline: Annotated[
+        CardBaseline | None,
+        Field(
+            title="State between leases",
+            description="How the card was when it was accepted: what each lease has to leave behind again.",
+        ),
+    ] = None
+    baselines: Annotated[
+        dict[PciAddress, CardBaseline],
+        Field(title="States between leases", description="For a whole host: the state of each card."),
+    ] = dataclasses.field(default_factory=dict)
     own_instances: Annotated[
         Literal["any", "container", "virtual-machine", "none"],
         Field(
@@ -168,6 +180,10 @@ class LxdSettings(Confinement):
     def wanted_cards(self) -> tuple[str, ...]:
         """Return the PCI addresses that a lease gets: the part's card, or all of the host."""
         return (self.pci,) if self.pci else self.cards
+
+    def baseline_of(self, pci: str) -> CardBaseline | None:
+        """Return how the card has to be between leases; None where nobody has said."""
+        return self.baseline if pci == self.pci and self.baseline else self.baselines.get(pci)
 
     @property
     def keys_file(self) -> str:
@@ -250,6 +266,7 @@ DESCRIPTION = AdapterDescription(
         "admit": timedelta(minutes=2),
         "isolate": timedelta(seconds=60),
         "release": timedelta(minutes=4),
+        "reshape": timedelta(minutes=2),
     },
     notice=(
         "You get a fresh machine with the card inside and are root in it; at the end of the lease the "
@@ -257,6 +274,7 @@ DESCRIPTION = AdapterDescription(
         "of your own: it gets the card for the lease, and is left alone otherwise."
     ),
     warn=warnings_for,
+    can_reshape=True,
 )
 
 

@@ -18,6 +18,7 @@ class NvmlSlice:
     model: str
     """With the profile at its end: “NVIDIA H100 80GB HBM3 MIG 1g.10gb”."""
     memory_mib: int
+    memory_used_mib: int = 0
     profile: str = ""
     """As nvidia-smi prints it: `1g.10gb`."""
     gpu_instance: int | None = None
@@ -48,10 +49,12 @@ def _slice(card: Any, part: Any) -> NvmlSlice:
     model = text(pynvml.nvmlDeviceGetName(part))
     instance = if_supported(pynvml.nvmlDeviceGetGpuInstanceId, part)
     placement = None if instance is None else if_supported(_placement, card, instance)
+    memory = pynvml.nvmlDeviceGetMemoryInfo(part)
     return NvmlSlice(
         uuid=text(pynvml.nvmlDeviceGetUUID(part)),
         model=model,
-        memory_mib=pynvml.nvmlDeviceGetMemoryInfo(part).total // MIB,
+        memory_mib=memory.total // MIB,
+        memory_used_mib=memory.used // MIB,
         profile=profile_in(model),
         gpu_instance=instance,
         compute_instance=if_supported(pynvml.nvmlDeviceGetComputeInstanceId, part),

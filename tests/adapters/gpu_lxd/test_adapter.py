@@ -1,10 +1,10 @@
-"""What is particular to cards behind LXD, beside the promises of every adapter."""
+"""What is particular to cards behind LXD and cannot be tried on a real daemon; the rest is in `test_on_both.py`."""
 
 from dataclasses import replace
 
 import pytest
 
-from adapters.emulators.lxd import Fault, HostCard, Instance, Profile
+from adapters.emulators.lxd import Fault, HostCard, Instance
 from adapters.errors import DeviceBusy, DeviceRefused, InvalidSettings, OutcomeUnknown
 from tests.adapters.gpu_lxd.conftest import A100, H100
 
@@ -23,16 +23,6 @@ def put(lxd, name, *, project="default", running=True, **more):
 
 
 # --- whose card it is -----------------------------------------------------------------------------
-
-
-def test_the_instance_tells_whose_it_is(adapter, lxd, target, order_for):
-    order = order_for(target)
-    adapter.provision(order)
-
-    config = instance_of(lxd, order).config
-    assert config["user.shary.lease"] == order.lease_id
-    assert config["user.shary.epoch"] == str(order.epoch)
-    assert config["user.shary.resource"] == target.resource_id
 
 
 @pytest.mark.parametrize(
@@ -71,18 +61,6 @@ def test_an_instance_with_another_card_is_not_in_the_way(adapter, lxd, target, o
     assert adapter.provision(order_for(target)).endpoints
 
 
-def test_a_card_given_by_a_profile_is_seen(adapter, lxd, target, order_for):
-    gpu = {"type": "gpu", "gputype": "physical", "pci": "65:00.0"}
-    lxd.daemon.projects["default"].profiles["gpu-1-65000"] = Profile("gpu-1-65000", devices={"gpu": gpu})
-    theirs = put(lxd, "vm1", profiles=["default", "gpu-1-65000"])
-
-    with pytest.raises(DeviceBusy, match="without SHARY"):
-        adapter.provision(order_for(target))
-    # Such testbeds leave the profile on a stopped machine: the card is free all the same.
-    theirs.running = False
-    assert adapter.provision(order_for(target)).endpoints
-
-
 def test_the_use_by_others_is_seen_but_is_no_lease(adapter, lxd, target):
     put(lxd, "vm1", devices={"gpu": {"type": "gpu", "pci": H100}})
 
@@ -109,54 +87,6 @@ def test_an_instance_that_takes_the_card_in_between_wins_and_ours_is_switched_of
         adapter.provision(order)
     assert not instance_of(lxd, order).running
     assert theirs.running
-
-
-def test_a_certificate_for_one_project_is_enough(adapter, lxd, client_pair, target_for, order_for):
-    put(lxd, "vm1", project="lent", running=False)
-    put(lxd, "vm2", project="private", devices={"gpu": {"type": "gpu", "pci": A100}})
-    lxd.trust.add(client_pair.certificate, projects=["lent"])
-    order = order_for(target_for(pci=H100, project="lent"))
-
-    adapter.provision(order)
-
-    assert ("lent", f"shary-{order.lease_id}") in lxd.daemon.instances
-    assert adapter.release(order).is_clean
-
-
-def test_an_instance_of_our_name_without_our_tags_is_never_touched(adapter, lxd, target, order_for):
-    order = order_for(target)
-    theirs = put(lxd, f"shary-{order.lease_id}")
-
-    for verb in (adapter.provision, adapter.admit, adapter.isolate, adapter.release):
-        with pytest.raises(DeviceRefused, match="left alone"):
-            verb(order)
-    assert lxd.daemon.instances[theirs.key] is theirs
-    assert theirs.running
-
-
-def test_two_cards_of_a_host_are_two_leases(adapter, lxd, target_for, order_for, ssh_holder):
-    first, second = order_for(target_for("h100", pci=H100)), order_for(target_for("a100", pci=A100))
-    ways = [adapter.provision(order) for order in (first, second)]
-    for order in (first, second):
-        adapter.admit(order)
-
-    with ssh_holder.session(ways[0]) as one, ssh_holder.session(ways[1]) as other:
-        assert "H100" in one.run("nvidia-smi -L")
-        assert "A100" in other.run("nvidia-smi -L")
-    assert adapter.observe(first.target).carries == first.lease_id
-    assert adapter.observe(second.target).carries == second.lease_id
-
-
-def test_a_whole_host_has_all_its_cards_and_they_are_taken_with_it(adapter, target_for, order_for, ssh_holder):
-    whole = order_for(target_for("gpu1", cards=[H100, A100]))
-    access = adapter.provision(whole)
-    adapter.admit(whole)
-
-    with ssh_holder.session(access) as session:
-        assert session.run("nvidia-smi -L").count("GPU-") == 2
-    with pytest.raises(DeviceBusy):
-        adapter.provision(order_for(target_for("a100", pci=A100)))
-    assert adapter.observe(target_for("a100", pci=A100)).carries == whole.lease_id
 
 
 def test_a_host_without_cards_cannot_be_lent(adapter, target_for, order_for):
@@ -242,20 +172,6 @@ def test_a_virtual_machine_is_reached_at_its_own_address(adapter, lxd, target_fo
     assert adapter.release(order).is_clean
 
 
-def test_a_holder_without_a_key_gets_in_with_the_first_one_that_is_added(
-    adapter, target, order_for, holder, ssh_holder
-):
-    order = order_for(target, holder=replace(holder, ssh_keys=()))
-    access = adapter.provision(order)
-    adapter.admit(order)
-    assert not ssh_holder.can_enter(access)
-
-    with_key = replace(order, holder=holder, revision=order.revision + 1)
-    adapter.provision(with_key)
-    adapter.admit(with_key)
-    assert ssh_holder.can_enter(access)
-
-
 def test_a_holder_chooses_among_the_images_of_the_site(adapter, lxd, target_for, order_for):
     lxd.daemon.images.append("debian-gpu")
     target = target_for(pci=H100, more_images=["debian-gpu"])
@@ -266,20 +182,6 @@ def test_a_holder_chooses_among_the_images_of_the_site(adapter, lxd, target_for,
 
 
 # --- bad days -------------------------------------------------------------------------------------
-
-
-def test_an_absent_card_is_said_before_anything_is_made(adapter, lxd, target_for, order_for):
-    target = target_for(pci="0000:99:00.0")
-
-    with pytest.raises(InvalidSettings, match=H100):
-        adapter.provision(order_for(target))
-    assert lxd.daemon.instances == {}
-    assert not adapter.observe(target).healthy
-
-
-def test_an_image_that_is_missing_is_named_in_lxds_words(adapter, target_for, order_for):
-    with pytest.raises(DeviceRefused, match="Image alias not found"):
-        adapter.provision(order_for(target_for(pci=H100, image="nope")))
 
 
 def test_a_forgotten_operation_says_nothing_and_the_instance_is_looked_at(adapter, lxd, target, order_for):
@@ -324,27 +226,6 @@ def test_a_card_that_does_not_come_back_is_not_proven_clean(adapter, lxd, target
     assert adapter.release(order).is_clean
 
 
-def test_a_card_that_somebody_took_meanwhile_is_not_proven_clean(adapter, lxd, target_for, order_for):
-    order = order_for(target_for(pci=H100, settle_s=0.2))
-    adapter.provision(order)
-    put(lxd, "vm1", devices={"gpu": {"type": "gpu", "pci": H100}})
-
-    failed = [check for check in adapter.release(order).checks if not check.passed]
-
-    assert [(check.name, check.found) for check in failed] == [(f"users of {H100}", "default/vm1")]
-
-
-def test_an_instance_in_another_project_with_the_tags_of_the_lease_is_residue(
-    adapter, lxd, target_for, order_for
-):
-    order = order_for(target_for(pci=H100, settle_s=0.2))
-    put(lxd, "copy", project="attic", running=False, config={"user.shary.lease": order.lease_id})
-
-    failed = [check.found for check in adapter.release(order).checks if not check.passed]
-
-    assert failed == ["attic/copy"]
-
-
 # --- what NVML adds -------------------------------------------------------------------------------
 
 
@@ -380,8 +261,11 @@ def test_a_card_that_fell_off_the_bus_is_not_healthy(adapter, local):
     assert "lost" in found.detail
 
 
-@pytest.mark.parametrize("trace", [{"processes": ((4711, 10),)}, {"used_mib": 20000}, {"lost": True}])
-def test_a_card_that_is_still_in_use_is_not_proven_clean(adapter, local, order_for, trace):
+@pytest.mark.parametrize(
+    ("trace", "what"),
+    [({"processes": ((4711, 10),)}, "processes"), ({"used_mib": 20000}, "memory"), ({"lost": True}, "use")],
+)
+def test_a_card_that_is_still_in_use_is_not_proven_clean(adapter, local, order_for, trace, what):
     has, target = local
     order = order_for(target)
     adapter.provision(order)
@@ -389,9 +273,92 @@ def test_a_card_that_is_still_in_use_is_not_proven_clean(adapter, local, order_f
 
     proof = adapter.release(order)
 
-    assert {check.name for check in proof.checks if not check.passed} == {f"use of {H100}"}
+    assert {check.name for check in proof.checks if not check.passed} == {f"{what} of {H100}"}
     has()
     assert adapter.release(order).is_clean
+
+
+def test_a_card_whose_memory_fails_is_unfit(adapter, local):
+    has, target = local
+    has(remap_pending=True)
+
+    found = adapter.observe(target)
+
+    assert not found.healthy
+    assert "waits to be remapped" in found.unfit
+    assert found.unfit in found.detail
+
+
+def test_new_errors_are_seen_by_the_baseline_that_was_discovered(adapter, local, target_for):
+    has, _ = local
+    (host,) = adapter.discover(target_for("gpu1", nvml_is_local=True))
+    settings = host.parts[0].settings
+    target = target_for(nvml_is_local=True, settle_s=0.2, **settings)
+    assert adapter.observe(target).unfit == ""
+    assert "taken_at" not in settings["baseline"]
+
+    has(ecc_aggregate=2)
+
+    assert "2 × uncorrectable memory error" in adapter.observe(target).unfit
+    of_host = target_for(cards=[H100], nvml_is_local=True, baselines={H100: settings["baseline"]})
+    assert "2 × uncorrectable memory error" in adapter.observe(of_host).unfit
+
+
+def test_what_a_lease_changed_on_the_card_is_put_back_or_fails_the_proof(
+    adapter, local, machine, target_for, order_for
+):
+    (host,) = adapter.discover(target_for("gpu1", nvml_is_local=True))
+    order = order_for(target_for(nvml_is_local=True, settle_s=0.2, **host.parts[0].settings))
+    adapter.provision(order)
+    machine.now.change(0, compute_mode=3, power_mw=250_000)
+
+    assert adapter.release(order).is_clean
+    assert machine.now.things("gpu")[0]["power_mw"] == "700000"
+
+    machine.now.change(0, compute_mode=3)
+    machine.now.change_host(root=False)
+    failed = {check.name: check.found for check in adapter.release(order).checks if not check.passed}
+    assert failed == {f"compute mode of {H100}": "exclusive_process"}
+
+
+def test_an_idle_card_is_cut_and_comes_back_with_its_slices(adapter, local):
+    _, target = local
+
+    card = adapter.reshape(target, ("3g.40gb", "1g.10gb"))
+
+    assert sorted(part.model.rpartition(" ")[2] for part in card.parts) == ["1g.10gb", "3g.40gb"]
+    assert {part.kind for part in card.parts} == {"gpu_slice"}
+    assert card.settings["baseline"]["mig_enabled"] is True
+    assert adapter.reshape(target, ("3g.40gb", "1g.10gb")) == card
+    assert adapter.reshape(target, ()).parts == ()
+
+
+def test_a_slice_is_measured_by_itself_and_missed_when_it_is_gone(adapter, local, target_for):
+    from adapters.emulators.nvml.build import FakeSlice
+
+    has, _ = local
+    part = FakeSlice(uuid="MIG-1", model="NVIDIA H100 80GB HBM3 MIG 1g.10gb", used_mib=77)
+    has(mig=True, slices=(part,), used_mib=5000)
+    target = target_for(pci=H100, mig_uuid="MIG-1", instance_type="container", nvml_is_local=True)
+
+    assert adapter.observe(target).measurements == {"memory_used_mib": 77, "memory_total_mib": 9984}
+    has(mig=True)
+    assert "has no slice MIG-1" in adapter.observe(target).detail
+
+
+def test_a_card_that_an_instance_has_is_not_cut(adapter, local, lxd, order_for):
+    _, target = local
+    adapter.provision(order_for(target))
+
+    with pytest.raises(DeviceBusy, match="cannot be cut"):
+        adapter.reshape(target, ("3g.40gb",))
+
+
+def test_only_a_worker_on_the_host_cuts_and_only_one_card(adapter, local, target_for):
+    with pytest.raises(DeviceRefused, match="only be cut by a worker on its own host"):
+        adapter.reshape(target_for(pci=H100), ("3g.40gb",))
+    with pytest.raises(InvalidSettings, match="not one card"):
+        adapter.reshape(target_for(cards=[H100], nvml_is_local=True), ("3g.40gb",))
 
 
 def test_a_host_is_discovered_with_its_cards_and_their_slices(adapter, lxd, machine, target_for):
