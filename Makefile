@@ -12,7 +12,7 @@ ARGS ?=
 export SHARY_PORT := $(PORT)
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop status reset test test-all test-gpu check fix bench gpu-host migration lock environment environment-dev
+.PHONY: help run stop status reset test test-all test-gpu check fix bench gpu-host gpu-probe migration lock environment environment-dev
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -58,6 +58,9 @@ bench-%: environment-dev ## One measurement: make bench-booking [ARGS=--quick]
 
 gpu-host: environment ## Build shary-gpu-host.pyz, the program for a machine with cards and ssh
 	@$(VENV)/python -m adapters.gpu_ssh.build
+
+gpu-probe: environment ## Build shary-gpu-probe.pyz, which proves cards of any machine clean
+	@$(VENV)/python -m adapters.gpu_probe.build
 
 migration: environment-dev ## Write a migration: make migration name=what_it_does [app=reservations]
 	@test -n "$(name)" || { echo "Name it: make migration name=what_it_does"; exit 1; }
