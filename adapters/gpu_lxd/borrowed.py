@@ -137,6 +137,11 @@ class Borrowing:
         if found.lease != order.lease_id:
             refuse_strangers(found, client.marks(), order.holder)
         refuse_type(found, self.settings)
+        if client.is_ephemeral(found.name):
+            raise DeviceRefused(
+                f"{found.label} is ephemeral: LXD would delete it with all that is on it when the card is taken "
+                "out. Name an instance that stays when it stops."
+            )
         refuse_other_lease(found, order)
         refuse_rivals(rivals, order)
         known = client.cards()

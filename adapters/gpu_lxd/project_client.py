@@ -38,6 +38,12 @@ class ProjectClient(LxdClient):
         with self.translated("list the profiles", changes=False):
             return tuple(self.get(self.lxd.api.profiles, recursion=1, **self._project()))
 
+    def is_ephemeral(self, name: str) -> bool:
+        """Say whether LXD deletes the instance when it stops."""
+        with self.translated(f"look at the instance “{name}”", changes=False):
+            record, _ = self._record(name)
+            return bool(record.get("ephemeral"))
+
     def edit(self, name: str, change: Callable[[Record], None]) -> None:
         """Change an instance's record in one step, and only if nobody else changes it at the same time.
 

@@ -146,3 +146,11 @@ def test_two_cards_go_into_one_container(adapter, server, target_for, own_order,
 
     assert look(server)[0] == ["nvidia0", "nvidia1"]
     assert adapter.release(order).is_clean
+
+
+def test_an_instance_that_would_be_deleted_when_it_stops_is_refused(adapter, operator, own_order):
+    wish = {"name": "vm1", "source": {"type": "image", "alias": "ubuntu-gpu"}, "ephemeral": True}
+    operator.ask("POST", "/instances", wish, project=PROJECT)
+
+    with pytest.raises(DeviceRefused, match="figo-ada/vm1 is ephemeral"):
+        adapter.provision(own_order())
