@@ -11,6 +11,7 @@ from adapters.gpu_lxd.client import LxdClient
 from adapters.gpu_lxd.fence import build, tear_down
 from adapters.gpu_lxd.instance import name_for
 from adapters.gpu_lxd.inventory import found_host
+from adapters.gpu_lxd.load import instance_load, why_unmeasured
 from adapters.gpu_lxd.local_cards import cut, put_back
 from adapters.gpu_lxd.machine import bring_up_to_date, limited, start, wish_for
 from adapters.gpu_lxd.measurements import nvml_of
@@ -41,13 +42,14 @@ class GpuLxd(Adapter):
         settings = settings_of(target.settings)
         with self._connect(settings) as client:
             everyone, known = client.instances(), client.cards()
-        users = users_of(settings, everyone, known)
-        ours = [user for user in users if user.lease]
-        carrier = max(
-            ours,
-            key=lambda user: (user.config.get(tags.RESOURCE) == target.resource_id, user.epoch or 0),
-            default=None,
-        )
+            users = users_of(settings, everyone, known)
+            ours = [user for user in users if user.lease]
+            carrier = max(
+                ours,
+                key=lambda user: (user.config.get(tags.RESOURCE) == target.resource_id, user.epoch or 0),
+                default=None,
+            )
+            load = instance_load(client, carrier, target.resource_id)
         missing = [pci for pci in settings.wanted_cards if pci not in known]
         notes = [f"The host has no card at {pci}." for pci in missing]
         notes += [f"Instance {user.label} is {user.status.lower()} and has the card." for user in users]
@@ -63,7 +65,8 @@ class GpuLxd(Adapter):
             carries=carrier.lease if carrier else None,
             epoch=carrier.epoch if carrier else None,
             detail=" ".join(notes + complaints),
-            measurements=readings.measurements,
+            measurements=readings.measurements | load,
+            unmeasured=why_unmeasured(settings, known, readings.measurements),
             unfit=" ".join(readings.unfit),
         )
 

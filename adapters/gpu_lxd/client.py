@@ -96,6 +96,12 @@ class LxdClient(LxdWire):
             )
         return cards
 
+    def state(self, instance: Instance) -> Mapping[str, Any]:
+        """Return what a running instance uses of its host."""
+        with self.translated(f"read the state of “{instance.label}”", changes=False):
+            found: Mapping[str, Any] = self.get(self._at(instance.name).state, project=instance.project)
+            return found
+
     def own_address(self, name: str) -> str | None:
         """Return the address under which a running instance is reached from outside."""
         with self.translated(f"read the addresses of “{name}”", changes=False):

@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 from adapters.emulators.lxd.daemon import Daemon
+from adapters.emulators.lxd.load import load_of
 from adapters.emulators.lxd.messages import EXTENSIONS, Answer, Handler, Marked, Raw, Request
 from adapters.emulators.lxd.networks import NetworkRoutes
 from adapters.emulators.lxd.nouns import File, Instance
@@ -219,7 +220,7 @@ class Routes:
             "status_code": 103 if instance.running else 102,
             "pid": 4711 if instance.running else 0,
             "network": {"eth0": {"addresses": addresses, "state": "up"}} if instance.running else None,
-        }
+        } | load_of(instance)
 
     def switch(self, request: Request, name: str) -> Operation:
         instance = self._instance(request, name)
