@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from adapters.contract import Access, Adapter, CleanProof, FoundDevice, LeaseOrder, Observation, Target
 from adapters.errors import AdapterError, DeviceRefused, OutcomeUnknown
@@ -79,6 +80,10 @@ class GpuLxd(Adapter):
             settings = at_home(client, settings, order)
             now = look(client, settings, order)
             refuse_rivals(now.rivals, order)
+            if now.mine is not None and now.mine.never_ran:
+                # A daemon that dies while it makes an instance leaves a record without files.
+                client.delete(now.mine.name)
+                now = replace(now, mine=None)
             if now.mine is None:
                 refuse_missing_cards(settings, now.cards)
                 refuse_kept_back(settings, order, now.cards)

@@ -87,6 +87,11 @@ class Instance:
         return self.status != "Stopped"
 
     @property
+    def never_ran(self) -> bool:
+        """Say whether it was made and not started since: nothing of a holder can be in it."""
+        return self.status == "Stopped" and "volatile.last_state.power" not in self.config
+
+    @property
     def label(self) -> str:
         """Return how to call it in words for people."""
         return f"{self.project}/{self.name}"

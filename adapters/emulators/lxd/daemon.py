@@ -24,6 +24,8 @@ from adapters.emulators.lxd.restrictions import check_restrictions
 from adapters.emulators.lxd.ssh import SshServers
 from adapters.emulators.lxd.state import load, save
 
+_DOING = {"start": "Starting instance", "stop": "Stopping instance", "restart": "Restarting instance"}
+
 
 class Daemon:
     """An LXD daemon without containers: it keeps their records and answers ssh for them."""
@@ -205,7 +207,7 @@ class Daemon:
                     self._power_on(instance)
                 self._changed()
 
-        return self._begin(f"{action.title()}ing instance", action, instance, work)
+        return self._begin(_DOING[action], action, instance, work)
 
     def delete(self, instance: Instance) -> Operation:
         """Begin to delete a stopped instance."""

@@ -154,10 +154,11 @@ class Routes:
         return {"name": name, "target": name, "type": "container", "description": ""}
 
     def operations(self, request: Request) -> Answer:
-        listed: dict[str, list[str]] = {}
+        listed: dict[str, list[Any]] = {}
         for operation in self.daemon.operations.all():
-            state = operation.answer()["status"].lower()
-            listed.setdefault(state, []).append(f"/1.0/operations/{operation.id}")
+            answer = operation.answer()
+            entry = answer if "recursion" in request.query else f"/1.0/operations/{operation.id}"
+            listed.setdefault(answer["status"].lower(), []).append(entry)
         return listed
 
     def operation(self, request: Request, identifier: str) -> Answer:

@@ -14,6 +14,7 @@ from adapters.emulators.lxd import HostCard, LxdEmulator, Pair, self_signed
 from adapters.gpu_lxd.adapter import GpuLxd
 from tests.adapters.gpu_lxd.holder import SshHolder
 from tests.adapters.gpu_lxd.servers import EmulatedServer, Operator, RealServer
+from tests.adapters.gpu_lxd.visitor import Visitor
 from tests.adapters.nvml.machine import machine, nvml_library
 from tests.daemons.lxd import A100, H100, LxdDaemon, what_is_missing
 
@@ -53,9 +54,14 @@ def lxd(client_pair: Pair, operator_pair: Pair, server_folder) -> Iterator[LxdEm
 
 
 @pytest.fixture
-def server(lxd: LxdEmulator, operator_of: Callable[[str, str], Operator]) -> Server:
-    """The server that is under test; `on_both` tries the real one too."""
+def emulated_server(lxd: LxdEmulator, operator_of: Callable[[str, str], Operator]) -> EmulatedServer:
     return EmulatedServer(lxd, operator_of(lxd.url, lxd.certificate))
+
+
+@pytest.fixture
+def server(emulated_server: EmulatedServer) -> Server:
+    """The server that is under test; `test_on_both.py` tries the real one too."""
+    return emulated_server
 
 
 @pytest.fixture(scope="session")
@@ -88,9 +94,20 @@ def real_operator(real_lxd: LxdDaemon, operator_of: Callable[[str, str], Operato
 
 
 @pytest.fixture
-def real_server(real_lxd: LxdDaemon, real_operator: Operator) -> Iterator[RealServer]:
-    yield RealServer(real_lxd, real_operator)
-    real_operator.clear()
+def real_server(real_lxd: LxdDaemon, real_operator: Operator, client_pair: Pair) -> Iterator[RealServer]:
+    server = RealServer(real_lxd, real_operator)
+    yield server
+    server.clear(client_pair.certificate)
+
+
+@pytest.fixture
+def operator(server: Server) -> Operator:
+    return server.operator
+
+
+@pytest.fixture
+def visitor(ssh_holder: SshHolder, operator: Operator) -> Visitor:
+    return Visitor(ssh_holder, operator)
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """The two LXD servers that the same tests run on: the emulated one, and the real daemon."""
 
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -10,7 +11,7 @@ from pylxd.client import get_session_for_url
 from adapters.emulators.lxd import LxdEmulator
 from adapters.emulators.lxd.certificates import der_of, fingerprint
 from adapters.pci import normal_form
-from tests.daemons.lxd import LxdDaemon
+from tests.daemons.lxd import A100, H100, LxdDaemon
 
 IMAGE = "ubuntu-gpu"
 
@@ -57,6 +58,11 @@ class Operator:
 
     def profiles(self, project: str) -> list[str]:
         return [entry["name"] for entry in self.ask("GET", "/profiles", project=project, recursion="1")]
+
+    def work(self) -> str:
+        """Return what the server is doing at this moment."""
+        listed = self.ask("GET", "/operations", recursion="1")
+        return ", ".join(one["description"] for one in listed.get("running") or [])
 
     def file(self, project: str, name: str, path: str) -> str:
         place = f"{self.url}/1.0/instances/{name}/files"
@@ -115,10 +121,10 @@ class Operator:
         for project, entry in self.projects().items():
             for used in entry["used_by"]:
                 place = used.removeprefix("/1.0").split("?")[0]
-                if not place.startswith("/profiles/") or place in ("/profiles/default", "/profiles/straight"):
-                    if "/volumes/custom/" not in place:
-                        continue
-                self.ask("DELETE", quote(place), project=project)
+                if place not in ("/profiles/default", "/profiles/straight") and not place.startswith(
+                    "/images/"
+                ):
+                    self.ask("DELETE", quote(place), project=project)
             if project != "default":
                 self.ask("DELETE", f"/projects/{project}")
         for kind in ("networks", "network-acls"):
@@ -145,7 +151,7 @@ class EmulatedServer:
         ports = a_span_of_ports()
         return {"ssh_host": "127.0.0.1", "ssh_listen": "127.0.0.1", "ssh_ports": ports}
 
-    def trust(self, certificate: str, *, projects: Sequence[str]) -> None:
+    def trust(self, certificate: str, *, projects: Sequence[str] | None = None) -> None:
         self.lxd.trust.add(certificate, projects=projects)
 
     def distrust(self, certificate: str) -> None:
@@ -153,6 +159,13 @@ class EmulatedServer:
 
     def restart(self) -> None:
         self.lxd.restart(busy_s=0.1)
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Have no server for a while."""
+        self.lxd.break_with("unreachable")
+        yield
+        self.lxd.mend()
 
     def bind(self, pci: str, driver: str) -> None:
         stuck = self.lxd.daemon.stuck_cards
@@ -167,6 +180,15 @@ class RealServer:
     def __init__(self, lxd: LxdDaemon, operator: Operator) -> None:
         self.lxd, self.operator = lxd, operator
         self.url, self.certificate = lxd.url, lxd.certificate
+
+    def clear(self, trusted: str) -> None:
+        """Leave the server as it was found: empty, with the cards on the host, and our client trusted."""
+        self.operator.clear()
+        for pci in (H100, A100):
+            self.bind(pci, "nvidia")
+        ours = self.operator.ask("GET", f"/certificates/{fingerprint(der_of(trusted))}")
+        if ours is None or ours["restricted"]:
+            self.trust(trusted)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -183,15 +205,26 @@ class RealServer:
             "profiles": ["default"],
         }
 
-    def trust(self, certificate: str, *, projects: Sequence[str]) -> None:
+    def trust(self, certificate: str, *, projects: Sequence[str] = ()) -> None:
         self.distrust(certificate)
         self.lxd.trust(certificate, name="shary", projects=projects)
 
     def distrust(self, certificate: str) -> None:
-        self.lxd.distrust(fingerprint(der_of(certificate)))
+        mark = fingerprint(der_of(certificate))
+        if any(
+            entry["fingerprint"] == mark for entry in self.operator.ask("GET", "/certificates", recursion="1")
+        ):
+            self.lxd.distrust(mark)
 
     def restart(self) -> None:
         self.lxd.restart()
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Have no server for a while; its containers run on."""
+        self.lxd.kill()
+        yield
+        self.lxd.start()
 
     def bind(self, pci: str, driver: str) -> None:
         self.lxd.bind(pci, driver)

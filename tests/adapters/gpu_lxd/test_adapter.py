@@ -237,7 +237,7 @@ def local(machine, target_for):
         machine(FakeCard(pci=H100, uuid="GPU-1", serial="165", **card))
 
     has()
-    return has, target_for(pci=H100, nvml_is_local=True, settle_s=0.2)
+    return has, target_for(pci=H100, nvml_is_local=True, wipe_memory=False, settle_s=0.2)
 
 
 def test_measurements_come_from_nvml_where_it_is_at_hand(adapter, local):
@@ -293,7 +293,7 @@ def test_new_errors_are_seen_by_the_baseline_that_was_discovered(adapter, local,
     has, _ = local
     (host,) = adapter.discover(target_for("gpu1", nvml_is_local=True))
     settings = host.parts[0].settings
-    target = target_for(nvml_is_local=True, settle_s=0.2, **settings)
+    target = target_for(nvml_is_local=True, wipe_memory=False, settle_s=0.2, **settings)
     assert adapter.observe(target).unfit == ""
     assert "taken_at" not in settings["baseline"]
 
@@ -308,7 +308,7 @@ def test_what_a_lease_changed_on_the_card_is_put_back_or_fails_the_proof(
     adapter, local, machine, target_for, order_for
 ):
     (host,) = adapter.discover(target_for("gpu1", nvml_is_local=True))
-    order = order_for(target_for(nvml_is_local=True, settle_s=0.2, **host.parts[0].settings))
+    order = order_for(target_for(nvml_is_local=True, wipe_memory=False, settle_s=0.2, **host.parts[0].settings))
     adapter.provision(order)
     machine.now.change(0, compute_mode=3, power_mw=250_000)
 

@@ -6,7 +6,6 @@ JSON with `settings` (as the inventory has them) and `secrets` (a folder with th
 
 import json
 import os
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from adapters.gpu_lxd.instance import name_for
 from adapters.gpu_lxd.settings import LxdSettings
 from tests.adapters.conformance import AdapterConformance
 from tests.adapters.conftest import SecretsInFolder
+from tests.adapters.promises.device import comes_true
 
 REAL = os.environ.get("SHARY_TEST_GPU_LXD")
 
@@ -63,36 +63,17 @@ class TestOnTheEmulator(WithAKey):
 class RealHost:
     """The same view of a real server, whose image must have sshd for the tests of access."""
 
-    def __init__(self, adapter, settings, ssh_holder):
-        self.adapter, self.settings, self.ssh_holder = adapter, settings, ssh_holder
-
-    def can_enter(self, access, order):
-        # A machine that was just started needs a moment until its sshd listens.
-        deadline = time.monotonic() + 5
-        while not self.ssh_holder.finds_a_door(access) and self._runs(order) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        # An address is used again by the next lease: what counts is whose machine is behind it.
-        return self.ssh_holder.can_enter(access, of=name_for(order))
-
-    @contextmanager
-    def hold_session(self, access, order):
-        assert self.can_enter(access, order)
-        with self.ssh_holder.session(access) as session:
-            yield session
+    def __init__(self, adapter, settings, visitor):
+        self.adapter, self.settings = adapter, settings
+        self.can_enter, self.hold_session = visitor.can_enter, visitor.session
 
     def residue(self, order):
-        return [entry.label for entry in self._of(order)]
-
-    def _of(self, order):
         with LxdClient(settings=LxdSettings(**self.settings), secrets=self.adapter.secrets) as client:
             return [
-                entry
+                entry.label
                 for entry in client.instances()
                 if entry.lease == order.lease_id or entry.name == name_for(order)
             ]
-
-    def _runs(self, order):
-        return any(entry.is_running for entry in self._of(order))
 
 
 class TestOnTheRealDaemon(WithAKey):
@@ -101,8 +82,25 @@ class TestOnTheRealDaemon(WithAKey):
         return real_server
 
     @pytest.fixture
-    def device(self, adapter, settings, ssh_holder):
-        return RealHost(adapter, settings, ssh_holder)
+    def device(self, adapter, settings, visitor):
+        return RealHost(adapter, settings, visitor)
+
+
+class PatientHolder:
+    """Somebody who tries for a while, since a machine needs a moment until its sshd listens."""
+
+    def __init__(self, ssh_holder):
+        self.ssh_holder = ssh_holder
+
+    def can_enter(self, access, order):
+        comes_true(lambda: self.ssh_holder.finds_a_door(access), within_s=20)
+        return self.ssh_holder.can_enter(access)
+
+    @contextmanager
+    def session(self, access, order):
+        comes_true(lambda: self.ssh_holder.finds_a_door(access), within_s=20)
+        with self.ssh_holder.session(access) as session:
+            yield session
 
 
 if REAL:
@@ -131,4 +129,4 @@ if REAL:
 
         @pytest.fixture
         def device(self, site, adapter, ssh_holder):
-            return RealHost(adapter, site["settings"], ssh_holder)
+            return RealHost(adapter, site["settings"], PatientHolder(ssh_holder))
