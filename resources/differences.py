@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from adapters.contract import FoundDevice
-from resources.recognition import Known, Match, same_value, sort_out
+from resources.recognition import Known, Match, identities, same_value, sort_out
 
 Kind = Literal["new", "missing", "moved", "changed"]
 MOVED_BY = frozenset({"pci"})
 """Fields that say where a device is plugged in."""
-WEIGHTY = frozenset({"baseline"})
+WEIGHTY = frozenset({"baseline", "baselines"})
 """Fields that are decided about alone, also when they were not known before."""
 
 
@@ -161,7 +161,8 @@ def _changed(known: Known, found: FoundDevice, *, group: str, depth: int) -> Ite
 
 
 def _changes(known: Known, found: FoundDevice) -> Iterator[Change]:
-    if found.serial and found.serial != known.serial:
+    # An adapter that does not see the serial number today may say the UUID, which is listed beside it.
+    if found.serial and found.serial not in identities(known):
         yield Change(place="serial", name="serial", old=known.serial, new=found.serial)
     yield from _of_place("attributes", known.attributes, found.attributes, found)
     yield from _of_place("settings", known.all_settings, found.settings, found)

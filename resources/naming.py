@@ -20,6 +20,7 @@ FIELD_WORDS = {
     "mig_uuid": "MIG slice",
     "serial": "Serial number",
     "baseline": "State between leases",
+    "baselines": "States between leases",
     "cards": "Cards",
     "model": "Model",
     "cuda_cores": "CUDA cores",

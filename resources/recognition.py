@@ -53,7 +53,7 @@ def sort_out(
         # One answer to one question: it is what was asked about, whatever it is called.
         matches[0], left = question, [each for each in left if each.id != asked]
         question = None
-    elsewhere = {name: one for each in [*others, *left] for one in _all(each) for name in _identities(one)}
+    elsewhere = {name: one for each in [*others, *left] for one in _all(each) for name in identities(one)}
     placed = [_match(device, match, elsewhere=elsewhere) for device, match in zip(found, matches, strict=True)]
     if question is not None:
         placed.append(Match(known=question))
@@ -172,7 +172,7 @@ def _numbers(names: Iterable[str]) -> tuple[set[str], set[str]]:
 
 
 def _shares_identity(device: FoundDevice, known: Known, *, place_of_whole: str) -> bool:
-    return bool({*_names_of(device)} & {*_identities(known)})
+    return bool({*_names_of(device)} & {*identities(known)})
 
 
 def _shares_place(device: FoundDevice, known: Known, *, place_of_whole: str) -> bool:
@@ -188,7 +188,8 @@ def _names_of(device: FoundDevice) -> Iterable[str]:
     return _identity(device.serial, device.attributes, device.settings)
 
 
-def _identities(known: Known) -> Iterable[str]:
+def identities(known: Known) -> list[str]:
+    """Return the serial numbers and UUIDs that the device is listed under."""
     return _identity(known.serial, known.attributes, known.all_settings)
 
 

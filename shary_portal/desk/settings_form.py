@@ -8,7 +8,7 @@ from typing import Any
 from adapters.contract import AdapterDescription
 from resources.errors import CannotAsk
 
-LEFT_OUT = frozenset({"pci", "mig_uuid", "cards", "baseline"})
+LEFT_OUT = frozenset({"pci", "mig_uuid", "cards", "baseline", "baselines"})
 """What a search finds out by itself."""
 
 

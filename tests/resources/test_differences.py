@@ -119,6 +119,12 @@ def test_a_serial_number_that_was_not_known_is_learned_by_the_place() -> None:
     assert all(line.kind == "changed" for line in lines)
 
 
+def test_the_uuid_in_place_of_a_serial_number_that_was_not_seen_is_no_change() -> None:
+    known = known_card(serial="1322021000001", attributes={"model": "NVIDIA L40S", "uuid": GPU})
+    found = found_card(serial=GPU, attributes={"model": "NVIDIA L40S", "uuid": GPU})
+    assert differences([found_host(found, settings={})], [known_host(known)], asked="host") == ()
+
+
 def test_each_changed_field_is_a_line_of_its_own_with_old_and_new() -> None:
     found = found_card(
         attributes={"model": "NVIDIA H100", "cuda_cores": 18176}, settings={"pci": "0000:65:00.0"}

@@ -174,8 +174,8 @@ def test_two_devices_cannot_have_one_name(site: Site, operator: User) -> None:
 
 def test_a_baseline_is_recorded_by_accepting_it_and_a_changed_one_is_a_line(site: Site, operator: User) -> None:
     host = make_host(site)
-    for watts in (350.0, 300.0):
-        moment = NOW + timedelta(minutes=watts)
+    for minutes, watts in enumerate((350.0, 300.0)):
+        moment = NOW + timedelta(minutes=minutes)
         discovery = ask_about(resource=host, actor=operator, now=moment)
         answer(discovery, found_host(found_card(baseline={"power_limit_w": watts})), at=moment)
         assert list(lines(site)) == ["changed Host 1 L40S 1 baseline"]
