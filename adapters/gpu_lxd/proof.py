@@ -8,6 +8,7 @@ from adapters.contract import Check, CleanProof, LeaseOrder, Secrets
 from adapters.gpu_lxd.client import LxdClient
 from adapters.gpu_lxd.fence import checks_of_network
 from adapters.gpu_lxd.instance import Card, Instance, name_for
+from adapters.gpu_lxd.memory import memory_checks
 from adapters.gpu_lxd.pool import checks_of_project
 from adapters.gpu_lxd.returning import remedy_for
 from adapters.gpu_lxd.settings import DESCRIPTION, LxdSettings
@@ -20,17 +21,29 @@ _PAUSE_S = 0.2
 def prove_clean(*, settings: LxdSettings, secrets: Secrets, order: LeaseOrder) -> CleanProof:
     """Return the evidence, looking again for a while as long as something is still on its way out.
 
-    A card needs a moment until a virtual machine has given it back.
+    A card needs a moment until a virtual machine has given it back. Then its memory is overwritten, and after
+    that everything is looked at once more: also what the overwriting has shown of the card, or left on it.
     """
     with LxdClient(settings=settings, secrets=secrets) as client:
-        deadline = time.monotonic() + settings.settle_s
-        while True:
-            checks = tuple(_checks(client, settings, order))
-            if all(check.passed for check in checks) or time.monotonic() > deadline:
-                return CleanProof(
-                    checks=checks, verified_at=datetime.now(UTC).replace(microsecond=0), verifier=VERIFIER
-                )
-            time.sleep(_PAUSE_S)
+        checks = _settled(client, settings, order)
+        if all(check.passed for check in checks):
+            known = client.cards()
+            elsewhere = [pci for pci in settings.wanted_cards if _rests_elsewhere(pci, settings, known)]
+            at_hand = [pci for pci in settings.wanted_cards if pci not in elsewhere]
+            memory = tuple(memory_checks(settings, at_hand=at_hand, elsewhere=elsewhere))
+            if at_hand and settings.wipes_memory:
+                checks = _settled(client, settings, order)
+            checks += memory
+    return CleanProof(checks=checks, verified_at=datetime.now(UTC).replace(microsecond=0), verifier=VERIFIER)
+
+
+def _settled(client: LxdClient, settings: LxdSettings, order: LeaseOrder) -> tuple[Check, ...]:
+    deadline = time.monotonic() + settings.settle_s
+    while True:
+        checks = tuple(_checks(client, settings, order))
+        if all(check.passed for check in checks) or time.monotonic() > deadline:
+            return checks
+        time.sleep(_PAUSE_S)
 
 
 def _checks(client: LxdClient, settings: LxdSettings, order: LeaseOrder) -> Iterator[Check]:

@@ -114,6 +114,16 @@ class LxdSettings(Confinement):
             description="Then NVML is asked too: for measurements, and for the proof that a card is clean.",
         ),
     ] = False
+    wipe_memory: Annotated[
+        bool,
+        Field(
+            title="Overwrite the memory",
+            description=(
+                "After each lease the worker fills a card's whole memory and reads it back, where it runs on this "
+                "host. It needs requirements-gpu-site.txt there. Off: each proof says that it was not done."
+            ),
+        ),
+    ] = True
     idle_memory_mib: Annotated[
         int,
         Field(title="Memory of an idle card", ge=0, description="More MiB in use after a lease is not clean."),
@@ -180,6 +190,11 @@ class LxdSettings(Confinement):
     def wanted_cards(self) -> tuple[str, ...]:
         """Return the PCI addresses that a lease gets: the part's card, or all of the host."""
         return (self.pci,) if self.pci else self.cards
+
+    @property
+    def wipes_memory(self) -> bool:
+        """Return whether the worker overwrites the memory of cards that it can reach."""
+        return self.nvml_is_local and self.wipe_memory
 
     def baseline_of(self, pci: str) -> CardBaseline | None:
         """Return how the card has to be between leases; None where nobody has said."""
@@ -258,14 +273,15 @@ DESCRIPTION = AdapterDescription(
     attributes=GpuAttributes,
     parameters=GpuParameters,
     preparation=timedelta(seconds=30),
-    cleanup=timedelta(seconds=30),
+    cleanup=timedelta(seconds=60),
     deadlines={
         "observe": timedelta(seconds=30),
         "discover": timedelta(seconds=60),
         "provision": timedelta(minutes=4),
         "admit": timedelta(minutes=2),
         "isolate": timedelta(seconds=60),
-        "release": timedelta(minutes=4),
+        # Three minutes of it are for overwriting the memory.
+        "release": timedelta(minutes=8),
         "reshape": timedelta(minutes=2),
     },
     notice=(
