@@ -12,8 +12,8 @@ from adapters.emulators.slurm.cluster import Cluster
 from adapters.emulators.slurm.nouns import EmulatedJob, EmulatedReservation, Refusal, counts_of, gres_of
 
 _BUSY_NOTE = (
-    "\nNote, unless nodes are directly requested a reservation must exist in a single partition.\n"
-    "If no partition is requested the default partition is assumed."
+    "Note, unless nodes are directly requested a reservation must exist in a single partition.\n"
+    "If no partition is requested the default partition is assumed.\n"
 )
 _FLAGS = {"STATIC_ALLOC", "ANY_NODES", "LICENSE_ONLY", "MAINT", "OVERLAP", "IGNORE_JOBS", "FLEX"}
 
@@ -121,7 +121,7 @@ class Commands:
             made = self.cluster.create(_reservation(values, zone), caller=user)
         except Refusal as refusal:
             note = _BUSY_NOTE if refusal.words == "Requested nodes are busy" else ""
-            return Answer(1, err=f"Error creating the reservation: {refusal.words}{note}\n")
+            return Answer(1, out=note, err=f"Error creating the reservation: {refusal.words}\n")
         return Answer(out=f"Reservation created: {made.name}\n")
 
     def _update(self, values: dict[str, str], user: str, zone: Any) -> Answer:
@@ -256,6 +256,8 @@ def _pairs(words: Sequence[str], what: str) -> dict[str, str]:
         key, equals, value = word.partition("=")
         if not equals or key.lower() not in known:
             raise _Usage(f"Unknown parameter {word}.  {what}")
+        if key.lower() in values:
+            raise _Usage(f"Parameter {word} specified more than once")
         values[key.lower()] = value
     return values
 

@@ -46,11 +46,13 @@ class SlurmHolder:
     def __init__(self, run: Run, user: str) -> None:
         self.run, self.user = run, user
 
-    def submit(self, command: str, *, more: Sequence[str] = (), user: str = "") -> Submitted | str:
+    def submit(
+        self, command: str, *, more: Sequence[str] = (), user: str = "", script: str = "exec sleep 600"
+    ) -> Submitted | str:
         """Type a line that begins with sbatch; return the job, or what Slurm said against it."""
         words = [word for word in shlex.split(command) if word != "job.sh"]
         assert words[0] == "sbatch"
-        words += ["--parsable", "-D", "/tmp", "-o", "/dev/null", *more, "--wrap", "exec sleep 600"]
+        words += ["--parsable", "-D", "/tmp", "-o", "/dev/null", *more, "--wrap", script]
         said = self.run(words, user=user or self.user)
         number = re.fullmatch(r"(\d+)(;.*)?", said.stdout.strip())
         return Submitted(self, number[1]) if said.returncode == 0 and number else said.stderr

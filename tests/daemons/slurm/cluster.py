@@ -9,7 +9,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,25 +76,25 @@ class SlurmCluster:
 
     def close(self) -> None:
         """Cancel all jobs, end all daemons, remove the folder."""
-        self._cancel_everything()
+        if "slurmctld" in self.processes:
+            self.empty()
         for name in reversed(list(self.processes)):
             self.stop(name)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _cancel_everything(self) -> None:
-        if "slurmctld" not in self.processes:
-            return
-        try:
-            names = [line.split()[0].partition("=")[2] for line in self._lines("scontrol", "-o", "show", "res")]
-            self.run(["scancel", "--signal=KILL", "--state=RUNNING"])
-            self.run(["scancel", "--user=root,nobody,games,daemon"])
-            for name in names:
+    def empty(self) -> None:
+        """Cancel all jobs and delete all reservations."""
+        deadline = time.monotonic() + 10
+        with suppress(subprocess.TimeoutExpired):
+            while (jobs := self._lines("squeue", "-h", "-o", "%A %T")) and time.monotonic() < deadline:
+                numbers = [line.split()[0] for line in jobs if "COMPLETING" not in line]
+                if numbers:
+                    self.run(["scancel", "--quiet", "--signal=KILL", "--full", *numbers])
+                    self.run(["scancel", "--quiet", *numbers])
+                time.sleep(0.03)
+            for line in self._lines("scontrol", "-o", "show", "res"):
+                name = line.partition(" StartTime=")[0].partition("=")[2]
                 self.run(["scontrol", "delete", f"ReservationName={name}"])
-            deadline = time.monotonic() + 5
-            while self._lines("squeue", "-h") and time.monotonic() < deadline:
-                time.sleep(0.05)
-        except subprocess.TimeoutExpired:
-            pass
 
     def _lines(self, *command: str) -> list[str]:
         lines = self.run(list(command)).stdout.splitlines()
@@ -286,9 +287,9 @@ class SlurmCluster:
                 start_new_session=True,
             )
 
-    def _wait(self, name: str, condition: object, *, within_s: float = 20.0) -> None:
+    def _wait(self, name: str, condition: Callable[[], bool], *, within_s: float = 20.0) -> None:
         deadline = time.monotonic() + within_s
-        while not condition():  # type: ignore[operator]
+        while not condition():
             process = self.processes[name]
             if process.poll() is not None or time.monotonic() > deadline:
                 logs = sorted((self.folder / "log").glob(f"{name}*"))
