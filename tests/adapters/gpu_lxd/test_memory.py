@@ -17,7 +17,7 @@ def card(cuda_machine, machine):
 
     def has(**settings):
         machine(FakeCard(pci=H100, serial="165", memory_mib=64))
-        pretended = FakeCudaCard(store=cuda_machine.folder / "memory", pci=H100, **choices)
+        pretended = FakeCudaCard(store=cuda_machine.folder / "memory", pci=H100, **settings)
         write_machine(cuda_machine.state, [pretended])
 
     has()
