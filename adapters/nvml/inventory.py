@@ -81,6 +81,8 @@ class NvmlCard:
     cuda_cores: int | None = None
     utilisation_percent: int | None = None
     temperature_celsius: int | None = None
+    power_w: float | None = None
+    """What it draws now."""
     compute_mode: str | None = None
     """`default`, `exclusive_process`, `prohibited`."""
     persistence: bool | None = None
@@ -108,6 +110,7 @@ class NvmlCard:
             "memory_total_mib": self.memory_total_mib,
             "utilisation_percent": self.utilisation_percent,
             "temperature_celsius": self.temperature_celsius,
+            "power_w": self.power_w,
             "processes": len(self.processes) if self.processes_known else None,
         }
         return {name: float(number) for name, number in numbers.items() if number is not None}
@@ -184,6 +187,7 @@ def card_of(handle: Any, driver: str, cuda: str) -> NvmlCard:
         persistence=flag(if_supported(pynvml.nvmlDeviceGetPersistenceMode, handle)),
         ecc_enabled=flag(ecc[0]),
         ecc_pending=flag(ecc[1]),
+        power_w=_watts(if_supported(pynvml.nvmlDeviceGetPowerUsage, handle)),
         power=_power(handle),
         clocks=_clocks(handle),
         mig_capable=mig_mode is not None,

@@ -71,6 +71,8 @@ class FakeCard:
     remap_pending: bool = False
     remap_failed: bool = False
     clocks_event_reasons: int = 1
+    power_w: float | None = 68.5
+    """What it draws now."""
     power_limit_w: int | None = 700
     power_default_w: int = 700
     power_lowest_w: int = 200
@@ -246,6 +248,7 @@ def _lines_of(number: int, card: FakeCard) -> Iterator[str]:
         remap_pending=card.remap_pending,
         remap_failed=card.remap_failed,
         reasons=card.clocks_event_reasons,
+        draw_mw=None if card.power_w is None else round(card.power_w * 1000),
         power_mw=None if card.power_limit_w is None else card.power_limit_w * 1000,
         power_default_mw=card.power_default_w * 1000,
         power_min_mw=card.power_lowest_w * 1000,

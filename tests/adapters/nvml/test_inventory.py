@@ -145,3 +145,10 @@ def test_another_process_finds_the_library_by_its_usual_name(nvml_library, tmp_p
     )
 
     assert answer.stdout.strip() == H100
+
+
+def test_what_a_card_draws_is_measured_where_it_tells(machine):
+    machine(FakeCard(pci=H100, power_w=312.25), FakeCard(pci="0000:c1:00.0", uuid="GPU-2", power_w=None))
+    told, silent = read_cards()
+    assert told.measurements["power_w"] == 312.25
+    assert "power_w" not in silent.measurements

@@ -44,7 +44,7 @@ typedef unsigned long long number;
     X(compute_mode) X(persistence) X(ecc) X(ecc_pending) X(ecc_volatile) X(ecc_aggregate) \
     X(retired_sbe) X(retired_dbe) X(retired_pending) \
     X(remap_corr) X(remap_unc) X(remap_pending) X(remap_failed) X(reasons) \
-    X(power_mw) X(power_default_mw) X(power_min_mw) X(power_max_mw) \
+    X(draw_mw) X(power_mw) X(power_default_mw) X(power_min_mw) X(power_max_mw) \
     X(app_graphics) X(app_memory) X(default_graphics) X(default_memory) X(max_graphics) X(max_memory) \
     X(lock_graphics_min) X(lock_graphics_max) X(lock_memory_min) X(lock_memory_max) X(numa) X(cpus)
 
