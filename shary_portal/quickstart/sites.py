@@ -63,6 +63,7 @@ class DemonstrationSites:
                 f'state_dir = "state"\n'
                 f"children = 2\n"
                 f"watch_period_s = 20\n"
+                f"use_report_s = 60\n"
                 f"stop_grace_s = 2\n"
                 f"\n[secrets]\n{secrets}",
             )
