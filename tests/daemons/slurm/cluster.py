@@ -83,7 +83,7 @@ class SlurmCluster:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def empty(self) -> None:
-        """Cancel all jobs and delete all reservations."""
+        """Cancel all jobs, delete all reservations, and wait until every node is idle again."""
         deadline = time.monotonic() + 10
         with suppress(subprocess.TimeoutExpired):
             while (jobs := self._lines("squeue", "-h", "-o", "%A %T")) and time.monotonic() < deadline:
@@ -95,6 +95,8 @@ class SlurmCluster:
             for line in self._lines("scontrol", "-o", "show", "res"):
                 name = line.partition(" StartTime=")[0].partition("=")[2]
                 self.run(["scontrol", "delete", f"ReservationName={name}"])
+            while not self._is_idle() and time.monotonic() < deadline:
+                time.sleep(0.03)
 
     def _lines(self, *command: str) -> list[str]:
         lines = self.run(list(command)).stdout.splitlines()
@@ -154,9 +156,9 @@ class SlurmCluster:
             process.wait(timeout=5)
 
     def start_controller(self) -> None:
-        """Start slurmctld, which remembers what the last one knew, and wait until it answers."""
+        """Start slurmctld, which remembers what the last one knew, and wait until all nodes are back."""
         self._spawn("slurmctld", ["slurmctld", "-D"], zone=self.zone)
-        self._wait("slurmctld", lambda: "is UP" in self.run(["scontrol", "ping"]).stdout)
+        self._wait("slurmctld", self._is_idle)
 
     # --- underneath -------------------------------------------------------------------------------
 
@@ -262,8 +264,9 @@ class SlurmCluster:
         self._wait("slurmrestd", self._rest_listens)
 
     def _is_idle(self) -> bool:
+        """Say whether every node answers and no job runs."""
         states = self.run(["sinfo", "-h", "-N", "-o", "%N %T"]).stdout.split()[1::2]
-        return len(states) == len(self.nodes) and set(states) == {"idle"}
+        return len(states) == len(self.nodes) and set(states) <= {"idle", "reserved"}
 
     def _rest_listens(self) -> bool:
         try:
