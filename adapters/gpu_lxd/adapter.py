@@ -13,7 +13,7 @@ from adapters.gpu_lxd.fence import build, tear_down
 from adapters.gpu_lxd.instance import name_for
 from adapters.gpu_lxd.inventory import found_host
 from adapters.gpu_lxd.load import instance_load, why_unmeasured
-from adapters.gpu_lxd.local_cards import cut, put_back
+from adapters.gpu_lxd.local_cards import cut
 from adapters.gpu_lxd.machine import bring_up_to_date, limited, start, wish_for
 from adapters.gpu_lxd.measurements import nvml_of
 from adapters.gpu_lxd.own_instance import names_own_instance
@@ -180,7 +180,6 @@ class GpuLxd(Adapter):
             held = [rival for rival in now.rivals if rival.lease]
             if held:
                 refuse_rivals(held, order)
-        put_back(settings)
         proof = prove_clean(settings=settings, secrets=self.secrets, order=order)
         with self._connect(settings) as client:
             return give_back(client, settings, order, proof)

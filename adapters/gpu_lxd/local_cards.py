@@ -12,15 +12,12 @@ from adapters.gpu_lxd.standing import users_of
 from adapters.nvml import NvmlUnavailable, card_at, reshape, restore_baseline
 
 
-def put_back(settings: LxdSettings) -> None:
-    """Put back what a lease may have changed on the cards; what cannot be, the proof will show."""
-    if not settings.nvml_is_local:
-        return
-    for pci in settings.wanted_cards:
-        baseline = settings.baseline_of(pci)
-        if baseline is not None:
-            with suppress(NvmlUnavailable):
-                restore_baseline(pci, baseline)
+def put_back(pci: str, settings: LxdSettings) -> None:
+    """Put back what a lease may have changed on the card; what cannot be, the next look will show."""
+    baseline = settings.baseline_of(pci)
+    if baseline is not None:
+        with suppress(NvmlUnavailable):
+            restore_baseline(pci, baseline)
 
 
 def cut(client: LxdClient, settings: LxdSettings, name: str, geometry: Sequence[str]) -> FoundDevice:

@@ -8,6 +8,7 @@ from adapters.contract import Check, CleanProof, LeaseOrder, Secrets
 from adapters.gpu_lxd.client import LxdClient
 from adapters.gpu_lxd.fence import checks_of_network
 from adapters.gpu_lxd.instance import Card, Instance, name_for
+from adapters.gpu_lxd.local_cards import put_back
 from adapters.gpu_lxd.memory import memory_checks
 from adapters.gpu_lxd.pool import checks_of_project
 from adapters.gpu_lxd.returning import remedy_for
@@ -50,9 +51,13 @@ def _checks(client: LxdClient, settings: LxdSettings, order: LeaseOrder) -> Iter
     everyone, known = client.instances(), client.cards()
     yield from _instance(client, order, everyone)
     for pci in settings.wanted_cards:
-        yield _free(pci, settings, everyone, known)
+        free = _free(pci, settings, everyone, known)
+        yield free
         yield _given_back(pci, settings, known)
         if settings.nvml_is_local and not _rests_elsewhere(pci, settings, known):
+            if free.passed:
+                # Not before: a card that a virtual machine had comes back a moment later, as its reset left it.
+                put_back(pci, settings)
             yield from idle_checks(
                 pci,
                 baseline=settings.baseline_of(pci),

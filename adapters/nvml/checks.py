@@ -61,7 +61,7 @@ def idle_checks(
 
 def _in_use(card: NvmlCard, idle_memory_mib: int) -> Iterator[Check]:
     yield _processes(f"processes of {card.pci}", card.processes if card.processes_known else None)
-    yield _memory(f"memory of {card.pci}", card.memory_used_mib, idle_memory_mib)
+    yield _memory(f"memory in use of {card.pci}", card.memory_used_mib, idle_memory_mib)
 
 
 def _slice_in_use(pci: str, handle: Any, mig_uuid: str, idle_memory_mib: int) -> Iterator[Check]:
@@ -70,7 +70,7 @@ def _slice_in_use(pci: str, handle: Any, mig_uuid: str, idle_memory_mib: int) ->
     if found is not None:
         yield _processes(f"processes of {mig_uuid}", processes_of(found))
         used = pynvml.nvmlDeviceGetMemoryInfo(found).used // MIB
-        yield _memory(f"memory of {mig_uuid}", used, idle_memory_mib)
+        yield _memory(f"memory in use of {mig_uuid}", used, idle_memory_mib)
 
 
 def _settings(

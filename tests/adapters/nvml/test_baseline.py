@@ -70,7 +70,7 @@ def test_of_a_card_that_is_not_seen_no_baseline_is_taken(machine):
         ({"mig_pending": 1}, "MIG mode after a reset", "on"),
         ({"vbios": "99.00.00.00.00"}, "VBIOS", "99.00.00.00.00"),
         ({"uuid": "GPU-2"}, "card", "GPU-2"),
-        ({"used_mib": 101}, "memory", "101 MiB in use"),
+        ({"used_mib": 101}, "memory in use", "101 MiB in use"),
         ({"ecc_aggregate": 1}, "errors", "New since the baseline: 1 × uncorrectable memory error."),
     ],
 )
@@ -123,7 +123,7 @@ def test_without_a_baseline_use_and_state_are_looked_at(machine):
 
     checks = idle_checks(H100, baseline=None, idle_memory_mib=100)
 
-    assert [check.name.split(" of ")[0] for check in checks] == ["processes", "memory", "errors"]
+    assert [check.name.split(" of ")[0] for check in checks] == ["processes", "memory in use", "errors"]
     assert [check.passed for check in checks] == [True, True, False]
 
 
