@@ -454,6 +454,24 @@ def test_an_instance_that_is_gone_is_no_hindrance(adapter, lxd, own_order):
     assert any(check.found == "gone" for check in proof.checks)
 
 
+def test_what_was_changed_on_the_card_is_put_back(adapter, lxd, machine, target_for, own_order):
+    from adapters.emulators.nvml.build import FakeCard
+
+    machine(FakeCard(pci=H100))
+    figo_site(lxd)
+    target = target_for(
+        pci=H100, nvml_is_local=True, settle_s=0.2, baseline={"compute_mode": "default", "power_limit_w": 700}
+    )
+    order = own_order(of=target)
+    start(adapter, order)
+    machine.now.change(0, compute_mode=3, power_mw=250_000)
+
+    checks = {check.name: check.found for check in adapter.release(order).checks}
+
+    assert checks[f"compute mode of {H100}"] == "default"
+    assert checks[f"power limit of {H100}"] == "700 W"
+
+
 def test_a_card_that_came_in_another_way_is_not_proven_clean(adapter, lxd, own_order):
     box = figo_site(lxd)
     order = own_order()
