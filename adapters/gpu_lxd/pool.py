@@ -56,6 +56,11 @@ class Project:
         """Say whether a lease has taken it."""
         return any(thing.kind == "profiles" and thing.name == CLAIM for thing in self.things)
 
+    @property
+    def is_inhabited(self) -> bool:
+        """Say whether an instance of a lease is in it."""
+        return any(thing.kind == "instances" and thing.name.startswith("shary-") for thing in self.things)
+
     def contents(self, settings: LxdSettings) -> tuple[Thing, ...]:
         """Return what is in it beside what the operator has put there for every lease."""
         kept = {"default", CLAIM, *settings.profiles}
@@ -172,9 +177,15 @@ def _home_of(client: LxdClient, settings: LxdSettings, order: LeaseOrder) -> str
     for project in claimed:
         if any(thing.kind == "instances" and thing.name == name for thing in project.things):
             return project.name
-    # One whose instance was not made yet, or is gone.
-    bare = [project for project in claimed if not any(thing.kind == "instances" for thing in project.things)]
-    return next((project.name for project in bare if _is_ours(client, project.name, order)), None)
+    # One whose instance was not made yet, or is gone. Those with another lease's need no look.
+    return next(
+        (
+            project.name
+            for project in claimed
+            if not project.is_inhabited and _is_ours(client, project.name, order)
+        ),
+        None,
+    )
 
 
 def _is_ours(client: LxdClient, name: str, order: LeaseOrder) -> bool:

@@ -53,7 +53,8 @@ class Daemon:
         self.rules: dict[str, Rules] = {}
         self.stuck_cards: set[str] = set()
         """Cards that a stopped virtual machine did not give back."""
-        self.keep_cards_on_stop = False
+        self.keep_cards_on_stop = 0
+        """How many times more a virtual machine that stops does not give its cards back."""
         self._busy: dict[tuple[str, str], tuple[str, float]] = {}
         self._ssh = SshServers()
         self._state = state
@@ -314,7 +315,8 @@ class Daemon:
             raise Refusal(500, "Failed to connect to instance SFTP: LXD VM agent isn't currently running")
 
     def _power_on(self, instance: Instance) -> None:
-        taken = self.passed_through()
+        # A card that was kept goes to the next machine; one in a machine that runs does not.
+        taken = self.passed_through() - self.stuck_cards
         for name, device in self.devices_of(instance).items():
             check_card(instance, name, device, self.cards, taken)
         try:
@@ -328,8 +330,10 @@ class Daemon:
 
     def _power_off(self, instance: Instance) -> None:
         self._ssh.cut(instance.key)
-        if self.keep_cards_on_stop:
-            self.stuck_cards |= {card.pci for card in self.cards_of(instance)}
+        if instance.type == "virtual-machine":
+            cards = {card.pci for card in self.cards_of(instance)}
+            self.stuck_cards = self.stuck_cards | cards if self.keep_cards_on_stop else self.stuck_cards - cards
+            self.keep_cards_on_stop = max(0, self.keep_cards_on_stop - 1)
         instance.running = False
         instance.config["volatile.last_state.power"] = "STOPPED"
 

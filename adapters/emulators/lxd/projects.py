@@ -60,7 +60,8 @@ class ProjectRoutes:
     def change_project(self, request: Request, name: str) -> Answer:
         if request.client and request.client.projects is not None:
             raise Refusal(403, "not authorized")
-        self.daemon.project(name).config |= request.json.get("config") or {}
+        # LXD takes the configuration as a whole, also from a PATCH.
+        self.daemon.project(name).config = dict(request.json.get("config") or {})
         self.daemon.saved()
         return {}
 

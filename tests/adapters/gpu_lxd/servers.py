@@ -79,6 +79,9 @@ class Operator:
         root = {"type": "disk", "path": "/", "pool": "default"}
         self.ask("PUT", "/profiles/default", {"config": {}, "devices": {"root": root}}, project=name)
 
+    def set_project(self, name: str, **config: str) -> None:
+        self.ask("PATCH", f"/projects/{name}", {"config": self.projects()[name]["config"] | config})
+
     def add_profile(self, project: str, name: str, **devices: dict[str, str]) -> None:
         self.ask("POST", "/profiles", {"name": name, "config": {}, "devices": devices}, project=project)
 

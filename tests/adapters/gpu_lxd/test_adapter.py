@@ -217,13 +217,37 @@ def test_a_card_that_does_not_come_back_is_not_proven_clean(adapter, lxd, target
     machine = {"instance_type": "virtual-machine", "ssh_ports": None}
     order = order_for(target_for(pci=H100, settle_s=0.3, **machine))
     adapter.provision(order)
-    lxd.daemon.keep_cards_on_stop = True
+    lxd.daemon.keep_cards_on_stop = 9
 
     proof = adapter.release(order)
 
     assert {check.name for check in proof.checks if not check.passed} == {f"place of {H100}"}
     lxd.daemon.stuck_cards.clear()
     assert adapter.release(order).is_clean
+
+
+def test_a_card_that_a_machine_kept_once_is_taken_back_without_any_network(adapter, lxd, target_for, order_for):
+    machine = {"instance_type": "virtual-machine", "ssh_ports": None}
+    nic = {"type": "nic", "nictype": "macvlan", "parent": "eno1"}
+    lxd.daemon.projects["default"].profiles["default"].devices["eth0"] = nic
+    order = order_for(target_for(pci=H100, settle_s=0.3, **machine))
+    adapter.provision(order)
+    adapter.admit(order)
+    lxd.daemon.keep_cards_on_stop = 1
+    adapter.isolate(order)
+    assert lxd.daemon.stuck_cards == {H100}
+    switched = []
+    switch = lxd.daemon.switch
+
+    def watch(instance, action, *, force):
+        switched.append((action, [one["type"] for one in lxd.daemon.devices_of(instance).values()]))
+        return switch(instance, action, force=force)
+
+    lxd.daemon.switch = watch
+
+    assert adapter.release(order).is_clean
+    assert switched == [("start", ["none", "gpu"]), ("stop", ["none", "gpu"])]
+    assert lxd.daemon.stuck_cards == set()
 
 
 # --- what NVML adds -------------------------------------------------------------------------------
@@ -263,11 +287,7 @@ def test_a_card_that_fell_off_the_bus_is_not_healthy(adapter, local):
 
 @pytest.mark.parametrize(
     ("trace", "what"),
-    [
-        ({"processes": ((4711, 10),)}, "processes"),
-        ({"used_mib": 20000}, "memory in use"),
-        ({"lost": True}, "use"),
-    ],
+    [({"processes": ((4711, 10),)}, "processes"), ({"used_mib": 20000}, "memory in use"), ({"lost": True}, "use")],
 )
 def test_a_card_that_is_still_in_use_is_not_proven_clean(adapter, local, order_for, trace, what):
     has, target = local
