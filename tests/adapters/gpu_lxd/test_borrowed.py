@@ -587,3 +587,23 @@ def test_a_card_that_never_came_back_to_its_host_is_not_promised(adapter, lxd, o
     with pytest.raises(DeviceBusy, match="with vfio-pci"):
         adapter.provision(own_order())
     assert vm.config == {}
+
+
+def test_a_machine_that_does_not_start_with_the_card_runs_again_without_it(adapter, lxd, own_order):
+    vm = figo_site(lxd, type=VM)
+    order = own_order()
+    adapter.provision(order)
+    switch = lxd.daemon.switch
+
+    def broken_card(instance, action, *, force):
+        if action == "start" and lxd.daemon.cards_of(instance):
+            raise Refusal(400, f"vfio {H100}: Device or resource busy")
+        return switch(instance, action, force=force)
+
+    lxd.daemon.switch = broken_card
+    with pytest.raises(DeviceRefused, match="resource busy"):
+        adapter.admit(order)
+    assert not vm.running
+
+    assert adapter.release(order).is_clean
+    assert (vm.running, vm.devices) == (True, {})

@@ -154,3 +154,26 @@ def test_an_instance_that_would_be_deleted_when_it_stops_is_refused(adapter, ope
 
     with pytest.raises(DeviceRefused, match="figo-ada/vm1 is ephemeral"):
         adapter.provision(own_order())
+
+
+def test_a_certificate_that_is_restricted_to_the_users_projects_is_enough(
+    adapter, server, operator, client_pair, target_for, own_order, box
+):
+    operator.add_project("shary")
+    server.trust(client_pair.certificate, projects=["shary", PROJECT])
+    order = own_order(target_for(pci=H100, project="shary", figo_profiles=True))
+    adapter.provision(order)
+    adapter.admit(order)
+
+    assert look(server)[0] == ["nvidia0"]
+    assert adapter.release(order).is_clean
+
+
+def test_a_project_out_of_our_sight_is_said_to_be(
+    adapter, server, operator, client_pair, target_for, own_order, box
+):
+    operator.add_project("shary")
+    server.trust(client_pair.certificate, projects=["shary"])
+
+    with pytest.raises(DeviceRefused, match="give SHARY rights in its project"):
+        adapter.provision(own_order(target_for(pci=H100, project="shary")))
