@@ -21,7 +21,8 @@ FIELD_WORDS = {
     "serial": "Serial number",
     "baseline": "State between leases",
     "baselines": "States between leases",
-    "cards": "Cards",
+    "settings.cards": "Cards that it lends",
+    "attributes.cards": "Number of cards",
     "model": "Model",
     "cuda_cores": "CUDA cores",
     "memory_gib": "Memory (GiB)",
@@ -44,10 +45,10 @@ def propose_name(found: FoundDevice, whole: Resource | None, taken: Collection[s
     return next(name for number in range(1, 10_000) if (name := f"{stem} {number}") not in taken)
 
 
-def field_words(name: str) -> str:
-    """Return what a field is called."""
+def field_words(name: str, place: str = "") -> str:
+    """Return what a field is called, where it stands."""
     plain = name.replace("_", " ")
-    return FIELD_WORDS.get(name, plain[:1].upper() + plain[1:])
+    return FIELD_WORDS.get(f"{place}.{name}") or FIELD_WORDS.get(name, plain[:1].upper() + plain[1:])
 
 
 def value_words(value: Any) -> str:
@@ -85,8 +86,10 @@ def words_of(line: Line) -> str:
 def change_words(change: Change) -> str:
     """Return a change of one field in words."""
     if change.is_new:
-        return f"{field_words(change.name)} is now known: {value_words(change.new)}"
-    return f"{field_words(change.name)} was {value_words(change.old)}, is {value_words(change.new)}"
+        return f"{field_words(change.name, change.place)} is now known: {value_words(change.new)}"
+    return (
+        f"{field_words(change.name, change.place)} was {value_words(change.old)}, is {value_words(change.new)}"
+    )
 
 
 def value_rows(changes: Sequence[Change]) -> list[tuple[str, str, str]]:
@@ -106,9 +109,9 @@ def value_rows(changes: Sequence[Change]) -> list[tuple[str, str, str]]:
 def _rows_of(change: Change) -> list[tuple[str, str, str]]:
     if isinstance(change.new, Mapping) and isinstance(change.old, Mapping):
         return [
-            (f"{field_words(change.name)}, {field_words(name).lower()}", old, new)
+            (f"{field_words(change.name, change.place)}, {field_words(name).lower()}", old, new)
             for name in {**change.old, **change.new}
             if (old := value_words(change.old.get(name))) != (new := value_words(change.new.get(name)))
         ]
     old = "" if change.is_new else value_words(change.old)
-    return [(field_words(change.name), old, value_words(change.new))]
+    return [(field_words(change.name, change.place), old, value_words(change.new))]
