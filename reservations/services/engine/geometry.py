@@ -13,11 +13,11 @@ from adapters.contract import FoundDevice
 from adapters.contract.wire import Report
 from reservations.models import CalendarEntry, GeometryChange, OutgoingOrder
 from reservations.policy import BLOCKED_LOOK_AGAIN, RESEND_AFTER, RESEND_AT_MOST_EVERY
-from reservations.services.quarantine import quarantine
 from reservations.services.engine.doorbell import ring_after_commit
 from reservations.services.engine.orders import targets_for, write_watch
 from reservations.services.engine.post import tell_operators
 from reservations.services.geometry import SLICE, close_change, profile_of
+from reservations.services.quarantine import quarantine
 from resources.models import Resource, Site
 
 log = structlog.get_logger(__name__)
@@ -159,7 +159,15 @@ def _enter(change: GeometryChange, devices: Sequence[FoundDevice]) -> str:
     for record in written:
         record.save()
     Resource.objects.filter(parent=card, kind=SLICE).exclude(pk__in=taken).update(in_service=False)
+    _renew_baseline(card, devices[0].settings.get("baseline") if devices else None)
     return ""
+
+
+def _renew_baseline(card: Resource, found: object) -> None:
+    """Compare later leases with the card as it is cut now, where a baseline was accepted before."""
+    if found is not None and "baseline" in (card.settings or {}):
+        card.settings = {**card.settings, "baseline": found}
+        card.save(update_fields=["settings"])
 
 
 def _settings_of(card: Resource) -> Mapping[str, Any]:

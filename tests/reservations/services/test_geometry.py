@@ -114,6 +114,25 @@ def test_an_idle_card_is_cut_at_once_and_its_slices_can_be_booked(card: Resource
     assert OutgoingOrder.objects.filter(verb="watch", site=card.site).exists()
 
 
+def test_an_accepted_baseline_follows_the_cut_and_none_comes_about_by_it(
+    card: Resource, operator: User
+) -> None:
+    def cut(profile: str) -> None:
+        change = plan(card, operator, profile)
+        (plain,) = answer(change).devices
+        now_cut = {"mig_enabled": True, "geometry": [profile]}
+        carried_out(change, devices=(replace(plain, settings={"pci": SETTINGS["pci"], "baseline": now_cut}),))
+        card.refresh_from_db()
+
+    cut("3g.40gb")
+    assert "baseline" not in card.settings
+
+    card.settings = {**SETTINGS, "baseline": {"mig_enabled": False, "geometry": []}}
+    card.save()
+    cut("4g.40gb")
+    assert card.settings["baseline"] == {"mig_enabled": True, "geometry": ["4g.40gb"]}
+
+
 def test_the_order_carries_an_epoch_and_all_that_it_takes(card: Resource, operator: User) -> None:
     old = make_slice(card, "7g.80gb", 1)
     change = plan(card, operator, "3g.40gb")
