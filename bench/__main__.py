@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("booking", "free_search", "hot_slot", "lease_start", "nvml_inventory", "p4_gateway", "quickstart")
+NAMES = ("booking", "free_search", "hot_slot", "lease_start", "lxd_start", "nvml_inventory", "p4_gateway", "quickstart")
 
 
 def main() -> int:

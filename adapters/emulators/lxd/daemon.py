@@ -17,6 +17,8 @@ from adapters.emulators.lxd.nouns import (
     Project,
     Rules,
     cards_named,
+    is_name,
+    texts,
 )
 from adapters.emulators.lxd.operations import Operation, Operations
 from adapters.emulators.lxd.refusal import Refusal
@@ -131,12 +133,12 @@ class Daemon:
             project=project,
             type=wish.get("type") or "container",
             description=wish.get("description") or "",
-            config=_texts(wish.get("config")),
-            devices={name: _texts(device) for name, device in (wish.get("devices") or {}).items()},
+            config=texts(wish.get("config")),
+            devices={name: texts(device) for name, device in (wish.get("devices") or {}).items()},
             profiles=["default"] if profiles is None else list(profiles),
         )
         self.project(project)
-        if not _is_name(instance.name):
+        if not is_name(instance.name):
             raise Refusal(
                 400, "Invalid instance name: Name can only contain alphanumeric and hyphen characters"
             )
@@ -175,9 +177,9 @@ class Daemon:
             self._refuse_busy(instance)
             before = (instance.config, instance.devices, instance.profiles, instance.description)
             plugged = self.devices_of(instance)
-            config, devices = _texts(wish.get("config")), wish.get("devices") or {}
+            config, devices = texts(wish.get("config")), wish.get("devices") or {}
             instance.config = config if replace else instance.config | config
-            new = {name: _texts(device) for name, device in devices.items()}
+            new = {name: texts(device) for name, device in devices.items()}
             instance.devices = new if replace else instance.devices | new
             instance.profiles = list(wish.get("profiles", [] if replace else instance.profiles))
             instance.description = str(wish.get("description", "" if replace else instance.description))
@@ -394,12 +396,3 @@ class Daemon:
 
 def _is_hot(instance: Instance, device: Mapping[str, str]) -> bool:
     return instance.type == "container" and device.get("gputype", "physical") == "physical"
-
-
-def _texts(values: Mapping[str, Any] | None) -> dict[str, str]:
-    return {str(key): str(value) for key, value in (values or {}).items()}
-
-
-def _is_name(text: str) -> bool:
-    plain = text.replace("-", "a")
-    return 0 < len(text) <= 63 and plain.isalnum() and plain.isascii() and text[0].isalpha() and text[-1] != "-"

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -160,3 +161,14 @@ def cards_named(device: dict[str, str], cards: list[HostCard]) -> list[HostCard]
                 if (card.vendor_id if key == "vendorid" else card.product_id) == device[key]
             ]
     return chosen
+
+
+def is_name(text: str) -> bool:
+    """Say whether an instance can be called that."""
+    plain = text.replace("-", "a")
+    return 0 < len(text) <= 63 and plain.isalnum() and plain.isascii() and text[0].isalpha() and text[-1] != "-"
+
+
+def texts(values: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return the values as texts, as LXD keeps them."""
+    return {str(key): str(value) for key, value in (values or {}).items()}

@@ -34,12 +34,13 @@ PROGRAMS = {
     "rsync": "rsync",
     "setfattr": "attr",
 }
-CARDS = f"""NVRM version,CUDA version
+CARDS = {H100: ("2330", "NVIDIA H100 80GB HBM3", "9.0"), A100: ("20b0", "NVIDIA A100 80GB PCIe", "8.0")}
+"""By address: the product's number, the model, the architecture."""
+# What the driver's own tool prints; LXD reads it from the third line on.
+LIST = """NVRM version,CUDA version
 580.159.04,13.0
 
 Device Index,Device Minor,Model,Brand,GPU UUID,Bus Location,Architecture
-0,0,NVIDIA H100 80GB HBM3,Nvidia,GPU-11111111-2222-3333-4444-555555555555,{H100},9.0
-1,1,NVIDIA A100 80GB PCIe,Nvidia,GPU-11111111-2222-3333-4444-666666666666,{A100},8.0
 """
 PRESEED = """
 config: {{core.https_address: "{address}:8443", images.auto_update_interval: "0"}}
@@ -67,8 +68,8 @@ class LxdDaemon:
     image = IMAGE
     server: subprocess.Popen[bytes] | None = None
 
-    def __init__(self, *, trust: dict[str, str]) -> None:
-        self._trust = trust
+    def __init__(self, *, trust: dict[str, str], cards: dict[str, tuple[str, str, str]] = CARDS) -> None:
+        self._trust, self._cards = trust, cards
 
     # --- life -------------------------------------------------------------------------------------
 
@@ -97,10 +98,16 @@ class LxdDaemon:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _open(self) -> None:
+        cards = " ".join(f"{pci}=0x{product}" for pci, (product, _, _) in self._cards.items())
         script = Path(__file__).with_name("inside.sh")
         with (self.folder / "inside.log").open("wb") as log:
             self._first = subprocess.Popen(
-                ["unshare", "-m", "-n", "-p", "-f", "--kill-child", "bash", str(script), str(self.folder)],
+                [
+                    *["unshare", "-m", "-n", "-p", "-f", "--kill-child", "bash"],
+                    str(script),
+                    str(self.folder),
+                    cards,
+                ],
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -110,7 +117,11 @@ class LxdDaemon:
         self._connect()
         binaries = self.folder / "bin"
         binaries.mkdir()
-        (self.folder / "cards.csv").write_text(CARDS)
+        lines = (
+            f"{number},{number},{model},Nvidia,GPU-11111111-2222-3333-4444-{number:012},{pci},{architecture}\n"
+            for number, (pci, (_, model, architecture)) in enumerate(self._cards.items())
+        )
+        (self.folder / "cards.csv").write_text(LIST + "".join(lines))
         (binaries / "nvidia-container-cli").write_text(f"#!/bin/sh\ncat {self.folder}/cards.csv\n")
         (binaries / "nvidia-container-cli").chmod(0o755)
         self.start()

@@ -1,5 +1,5 @@
 # The first process of the namespaces: makes a machine with graphics cards, then buries the dead.
-# $1: a folder of this run. When this process ends, the kernel ends all others in here.
+# $1: a folder of this run; $2: see below. When this process ends, the kernel ends all others in here.
 set -e
 here=$1
 mount --make-rprivate /
@@ -30,8 +30,8 @@ card() {
 	ln -s "$here/drivers/nvidia" "$here/pci/$1/driver"
 	printf 'DRIVER=nvidia\nPCI_SLOT_NAME=%s\n' "$1" >"$here/pci/$1/uevent"
 }
-card 0000:65:00.0 0x2330
-card 0000:b3:00.0 0x20b0
+# $2: the cards, each as ADDRESS=DEVICE, in the order of their /dev/nvidia*.
+for each in $2; do card "${each%=*}" "${each#*=}"; done
 mount --bind "$here/pci" /sys/bus/pci/devices
 
 # A /dev of its own: the one of the host is everybody's.
@@ -40,7 +40,12 @@ node() { mknod -m 666 "$here/dev/$1" c "$2" "$3"; }
 mkdir "$here"/dev/{net,pts,shm,mqueue}
 node null 1 3; node zero 1 5; node full 1 7; node random 1 8; node urandom 1 9
 node tty 5 0; node console 5 1; node fuse 10 229; node net/tun 10 200
-node nvidia0 195 0; node nvidia1 195 1; node nvidiactl 195 255
+node nvidiactl 195 255
+number=0
+for each in $2; do
+	node "nvidia$number" 195 "$number"
+	number=$((number + 1))
+done
 mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts "$here/dev/pts"
 mount -t tmpfs shm "$here/dev/shm"
 ln -s pts/ptmx "$here/dev/ptmx"
