@@ -67,8 +67,14 @@ class AdapterDescription:
     Said before it happens, such as “Your virtual machine is restarted at the start”. Offline; for
     values that are not valid it says nothing.
     """
+    exclusive: tuple[str, ...] = ()
+    """Parameters whose value one lease at a time can have at a site, such as a machine of the holder's own."""
     can_reshape: bool = False
     """Whether `reshape` can cut its devices into parts."""
+    can_rehearse: bool = False
+    """Whether `rehearse` can try a booking's files before the start."""
+    source: ArtefactSlot | None = None
+    """The source from which `build` can make the files, where the site has the compiler."""
 
     def deadline_of(self, verb: str) -> timedelta:
         """Return the hard time limit of a verb: its own, or a minute."""

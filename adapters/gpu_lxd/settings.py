@@ -290,6 +290,7 @@ DESCRIPTION = AdapterDescription(
         "of your own: it gets the card for the lease, and is left alone otherwise."
     ),
     warn=warnings_for,
+    exclusive=("instance",),
     can_reshape=True,
 )
 

@@ -16,6 +16,7 @@ from reservations.services.choosing import cannot_book, pool_for
 from reservations.services.engine.doorbell import ring_after_commit
 from reservations.services.engine.forewarning import warn_of_booked
 from reservations.services.entering import enter, locked_resources, project_of_member
+from reservations.services.exclusive import refuse_shared_choices
 from reservations.services.limits import limit_refusals
 from reservations.services.races import is_lost_race, is_taken
 from reservations.services.windows import BookedWindow, checked_window
@@ -84,6 +85,7 @@ def check_booking(request: Request, *, now: datetime) -> list[UUID]:
             [(place, resource) for place, _, resource in picks], project, window, now=now, zone=zone
         )
         check_choices(picks, project)
+        refuse_shared_choices([(place, ask.parameters, one) for place, ask, one in picks], window, zone=zone)
     return [resource.pk for _, _, resource in picks]
 
 
@@ -123,6 +125,7 @@ def _enter(
     )
     picks = [(place, request.asks[place], resources[key]) for place, key in chosen]
     files = check_choices(picks, project)
+    refuse_shared_choices([(place, ask.parameters, one) for place, ask, one in picks], window, zone=zone)
     reservation = Reservation(
         project=project,
         holder=request.user,

@@ -18,6 +18,7 @@ from reservations.services.cleaning import begin_release
 from reservations.services.engine.doorbell import ring_after_commit
 from reservations.services.engine.orders import write_orders
 from reservations.services.entering import locked_resources
+from reservations.services.exclusive import refuse_shared_choices
 from reservations.services.gate import move
 from reservations.services.limits import limit_refusals
 from reservations.services.races import is_lost_race
@@ -140,6 +141,8 @@ def _reschedule(
                 )
             if refusals:
                 raise CannotBook(tuple(refusals))
+            choices = [(place, lease.parameters, lease.resource) for place, lease in enumerate(leases)]
+            refuse_shared_choices(choices, window, zone=zone, ignoring=reservation.pk)
             _write_window(reservation, leases, window, now)
     except (IntegrityError, OperationalError) as error:
         if not is_lost_race(error):
