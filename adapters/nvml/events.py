@@ -85,7 +85,8 @@ def watching() -> Iterator[Watcher]:
                     handle = pynvml.nvmlDeviceGetHandleByIndex(index)
                     pynvml.nvmlDeviceRegisterEvents(handle, pynvml.nvmlEventTypeXidCriticalError, events)
                     addresses[_number(handle)] = pci_of(handle)
-                except (pynvml.NVMLError_NotSupported, pynvml.NVMLError_GpuIsLost):
+                except pynvml.NVMLError:
+                    # One that fails must not keep us from hearing of the others.
                     unwatched.append(index)
             yield Watcher(events, addresses, tuple(unwatched))
         finally:

@@ -77,7 +77,9 @@ class NvmlCard:
     serial: str = ""
     vbios: str = ""
     lost: bool = False
-    """It fell off the bus: everything but the address is unknown."""
+    """It cannot be read, for `trouble`: everything but the address is unknown, and sometimes that, too."""
+    trouble: str = ""
+    """What NVML said instead of an answer: that it is lost, or wants a reset."""
     cuda_cores: int | None = None
     utilisation_percent: int | None = None
     temperature_celsius: int | None = None
@@ -122,7 +124,7 @@ class NvmlCard:
 
 
 def read_cards() -> tuple[NvmlCard, ...]:
-    """Return the cards of this machine in NVML's order, those that fell off the bus marked `lost`.
+    """Return the cards of this machine in NVML's order, those that cannot be read marked `lost`.
 
     Raises `NvmlUnavailable` when NVML cannot say.
     """
@@ -147,7 +149,10 @@ def _card_or_lost(index: int, driver: str, cuda: str) -> NvmlCard:
         handle = pynvml.nvmlDeviceGetHandleByIndex(index)
         pci = pci_of(handle)
         return card_of(handle, driver, cuda)
-    except pynvml.NVMLError_GpuIsLost:
+    except pynvml.NVMLError_Uninitialized:
+        raise
+    except pynvml.NVMLError as error:
+        # One that fails must not hide the others.
         return NvmlCard(
             pci=pci,
             uuid="",
@@ -157,6 +162,7 @@ def _card_or_lost(index: int, driver: str, cuda: str) -> NvmlCard:
             driver_version=driver,
             cuda_version=cuda,
             lost=True,
+            trouble=str(error),
         )
 
 

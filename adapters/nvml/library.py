@@ -16,7 +16,7 @@ class NvmlUnavailable(Exception):
 
 
 class CardLost(NvmlUnavailable):
-    """The card was there and can no longer be reached: it fell off the bus."""
+    """The card was there and can no longer be reached: it fell off the bus, or wants a reset."""
 
 
 @contextmanager
@@ -30,6 +30,10 @@ def library() -> Iterator[None]:
         yield
     except pynvml.NVMLError_GpuIsLost as error:
         raise CardLost(f"NVML stopped half-way: {error}, it has fallen off the bus.") from error
+    except pynvml.NVMLError_ResetRequired as error:
+        raise CardLost(
+            f"NVML stopped half-way: {error}: run nvidia-smi --gpu-reset, or restart the host."
+        ) from error
     except pynvml.NVMLError as error:
         raise NvmlUnavailable(f"NVML stopped half-way: {error}.") from error
     finally:

@@ -62,13 +62,18 @@ class Topology:
 
 
 def topology() -> Topology:
-    """Return how the cards are joined, without those that fell off the bus.
+    """Return how the cards are joined, without those that fell off the bus or want a reset.
 
     Raises `NvmlUnavailable` when NVML cannot say.
     """
     with library():
-        handles = list(_handles())
-        links = {pci: list(_links(handle)) for pci, handle in handles}
+        handles, links = [], {}
+        for pci, handle in _handles():
+            try:
+                links[pci] = list(_links(handle))
+            except (pynvml.NVMLError_GpuIsLost, pynvml.NVMLError_ResetRequired):
+                continue
+            handles.append((pci, handle))
         peers = {pci: Counter(peer for peer, _ in found) for pci, found in links.items()}
         return Topology(
             places=tuple(
@@ -92,7 +97,7 @@ def _handles() -> Iterator[tuple[str, Any]]:
         try:
             handle = pynvml.nvmlDeviceGetHandleByIndex(index)
             yield pci_of(handle), handle
-        except pynvml.NVMLError_GpuIsLost:
+        except (pynvml.NVMLError_GpuIsLost, pynvml.NVMLError_ResetRequired):
             continue
 
 

@@ -54,6 +54,8 @@ class FakeCard:
     temperature_celsius: int = 31
     cuda_cores: int = 16896
     lost: bool = False
+    broken: bool = False
+    """It wants a reset and answers nothing that has to be asked of the card itself."""
     held: bool = False
     """Something keeps it open, so that its MIG mode cannot change."""
     compute_mode: str = "default"
@@ -229,6 +231,7 @@ def _lines_of(number: int, card: FakeCard) -> Iterator[str]:
         temp=card.temperature_celsius,
         cores=card.cuda_cores,
         lost=card.lost,
+        broken=card.broken,
         held=card.held,
         mig=card.mig,
         mig_pending=card.mig if card.mig_pending is None else card.mig_pending,

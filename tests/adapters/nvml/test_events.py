@@ -52,8 +52,8 @@ def test_the_last_words_of_a_card_that_is_lost_are_heard(machine):
         assert watcher.drain() == ()
 
 
-def test_a_card_that_is_already_lost_is_named_as_unwatched(machine):
-    machine(FakeCard(pci=H100, lost=True), FakeCard(pci=A100))
+def test_a_card_that_answers_nothing_is_named_as_unwatched(machine):
+    machine(FakeCard(pci=H100, broken=True), FakeCard(pci=A100))
     with watching() as watcher:
         machine.now.report(1, 31)
 

@@ -33,6 +33,7 @@ def test_a_sound_card_is_fit_and_nothing_is_to_complain_of(machine):
         ({"remap_failed": True}, "could not be remapped"),
         ({"retired_pages": 1, "retirement_pending": True}, "waits to be retired"),
         ({"lost": True}, "cannot be reached"),
+        ({"broken": True}, "GPU requires restart"),
     ],
 )
 def test_trouble_that_the_card_itself_tells_of_makes_it_unfit(machine, trouble, words):

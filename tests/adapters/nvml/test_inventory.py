@@ -52,6 +52,17 @@ def test_a_card_that_fell_off_the_bus_is_listed_as_lost_and_does_not_hide_the_ot
     assert issubclass(CardLost, NvmlUnavailable)
 
 
+def test_a_card_that_wants_a_reset_is_listed_with_its_address_and_does_not_hide_the_others(machine):
+    machine(FakeCard(pci=H100, uuid="GPU-1", broken=True), FakeCard(pci=A100, uuid="GPU-2"))
+
+    broken, alive = read_cards()
+
+    assert (broken.pci, broken.lost, broken.trouble) == (H100, True, "GPU requires restart")
+    assert (alive.uuid, alive.trouble) == ("GPU-2", "")
+    with pytest.raises(CardLost, match="GPU requires restart"):
+        card_at(H100)
+
+
 def test_settings_are_read_with_their_units(machine):
     machine(FakeCard(pci=H100, compute_mode="exclusive_process", persistence=False, power_limit_w=350))
 

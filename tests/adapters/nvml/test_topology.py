@@ -1,6 +1,7 @@
 """How the cards of a machine are joined."""
 
 import pynvml
+import pytest
 
 from adapters.emulators.nvml.build import FakeCard, FakeLink
 from adapters.nvml import topology
@@ -43,7 +44,8 @@ def test_links_to_a_switch_are_told_apart(machine):
     assert (place.nvlinks, place.nvswitch_links) == (18, 18)
 
 
-def test_a_lost_card_is_left_out(machine):
-    machine(FakeCard(pci=A, lost=True), FakeCard(pci=B), FakeCard(pci=C))
+@pytest.mark.parametrize("trouble", ["lost", "broken"])
+def test_a_card_that_does_not_answer_is_left_out(machine, trouble):
+    machine(FakeCard(pci=A, **{trouble: True}), FakeCard(pci=B), FakeCard(pci=C))
 
     assert [pair.first for pair in topology().pairs] == [B]

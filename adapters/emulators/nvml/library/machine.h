@@ -39,7 +39,7 @@ typedef unsigned long long number;
 
 #define GPU_TEXTS(X) X(pci, 32) X(uuid, 96) X(serial, 32) X(vbios, 33) X(name, 96)
 #define GPU_NUMBERS(X) \
-    X(memory_mib) X(used_mib) X(util) X(temp) X(cores) X(lost) X(held) \
+    X(memory_mib) X(used_mib) X(util) X(temp) X(cores) X(lost) X(broken) X(held) \
     X(mig) X(mig_pending) X(mig_needs_reset) X(creates_left) \
     X(compute_mode) X(persistence) X(ecc) X(ecc_pending) X(ecc_volatile) X(ecc_aggregate) \
     X(retired_sbe) X(retired_dbe) X(retired_pending) \
@@ -123,7 +123,10 @@ nvmlReturn_t put(char *out, unsigned int length, const char *text);
     nvmlReturn_t looked = find(device, m, &f);                      \
     if (looked != NVML_SUCCESS) return looked
 #define CARDS_ONLY if (f.ci) return NVML_ERROR_NOT_SUPPORTED
-#define ASK_DRIVER(device) LOOK(device); wait_for_driver(m)
+#define ASK_DRIVER(device)                                          \
+    LOOK(device);                                                   \
+    wait_for_driver(m);                                             \
+    if (f.gpu->broken == 1) return NVML_ERROR_RESET_REQUIRED
 #define ASK_CARD(device) ASK_DRIVER(device); CARDS_ONLY
 #define SUPPORTED(value) if ((value) == UNKNOWN) return NVML_ERROR_NOT_SUPPORTED
 
