@@ -5,7 +5,16 @@ from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
 from adapters.contract.description import AdapterDescription
-from adapters.contract.values import Access, CleanProof, FoundDevice, LeaseOrder, Observation, Target
+from adapters.contract.values import (
+    Access,
+    Artefact,
+    CleanProof,
+    FoundDevice,
+    LeaseOrder,
+    Observation,
+    Rehearsal,
+    Target,
+)
 from adapters.errors import DeviceRefused
 
 
@@ -79,3 +88,14 @@ class Adapter(ABC):
         anything uses the device, and changes nothing then. Most devices cannot be cut.
         """
         raise DeviceRefused(f"{target.name} cannot be cut into parts by {self.description.title}.")
+
+    def rehearse(self, order: LeaseOrder) -> Rehearsal:
+        """Try what the holder gave on something that is not the device, and say how it went.
+
+        Touches no device and needs none; raises nothing for files that are wrong: the steps say it.
+        """
+        raise DeviceRefused(f"{self.description.title} has nothing to try a booking's files on.")
+
+    def build(self, target: Target, files: Sequence[Artefact]) -> tuple[Artefact, ...]:
+        """Make of source files what the device takes; raise `DeviceRefused` with the compiler's words."""
+        raise DeviceRefused(f"{self.description.title} builds nothing at this site.")

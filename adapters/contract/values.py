@@ -55,6 +55,20 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A cable between the lease's device and another device of the same reservation."""
+
+    port: str
+    """The port here, as the site's topology names it."""
+    peer: str
+    """The resource at the other end."""
+    peer_name: str
+    peer_port: str
+    vlan: int | None = None
+    """The VLAN that was allotted to the reservation for this link; None where it is a bare cable."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseOrder:
     """All that an adapter needs to know of a lease."""
 
@@ -72,6 +86,8 @@ class LeaseOrder:
     parameters: Json = field(default_factory=dict)
     """What the holder chose, valid against the adapter's `parameters`."""
     artefacts: tuple[Artefact, ...] = ()
+    links: tuple[Link, ...] = ()
+    """How the device is wired to the reservation's other devices."""
 
     @property
     def tag(self) -> str:
@@ -171,6 +187,17 @@ class CleanProof:
         """SHA-256 over the checks, in hexadecimal."""
         text = "\n".join(f"{c.name}\t{c.expected}\t{c.found}\t{c.passed}\t{c.method}" for c in self.checks)
         return hashlib.sha256(f"{self.verified_at.isoformat()}\n{self.verifier}\n{text}".encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsal:
+    """What came of trying a lease's files before its start, on something that is not the device."""
+
+    passed: bool
+    steps: tuple[Check, ...]
+    """What was tried, in order, up to the first that failed."""
+    stage: str
+    """What it was tried on, in words for the holder: “an emulated P4Runtime switch”."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

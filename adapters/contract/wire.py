@@ -19,11 +19,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from adapters.contract.values import (
     Access,
+    Artefact,
     CleanProof,
     ErrorName,
     FoundDevice,
     LeaseOrder,
     Observation,
+    Rehearsal,
     Target,
     UseBlock,
 )
@@ -38,12 +40,14 @@ class Order:
     `hold`: be ready for the lease, open access at its start, close it at its end.
     `release`: close access now, clean, prove. `watch`: these are the site's devices, look at
     each of them regularly. `discover`: say what is found behind these settings. `reshape`: cut
-    the one target, which is idle, into the parts that `geometry` names.
+    the one target, which is idle, into the parts that `geometry` names. `rehearse`: try the files
+    of the lease, long before its start, on something that is not the device. `build`: make of the
+    source in `files` the files that the one target takes.
     """
 
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     site: str
-    verb: Literal["hold", "release", "watch", "discover", "reshape"]
+    verb: Literal["hold", "release", "watch", "discover", "reshape", "rehearse", "build"]
     issued_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     lease: LeaseOrder | None = None
     targets: tuple[Target, ...] = ()
@@ -53,6 +57,8 @@ class Order:
     """Of a `reshape`: it fences the target and its parts as a hand-over does."""
     covers: tuple[str, ...] = ()
     """Of a `reshape`: the target and all its parts as they are now."""
+    files: tuple[Artefact, ...] = ()
+    """Of a `build`: the source."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +79,9 @@ class Report:
     `clean`: released, with its proof. `failed`: a verb gave up or is being tried again (see
     `failure`); `final` says that the site will not try again by itself. `stale`: the order was
     refused for its epoch or revision. `used`: how much a lease used its device. `reshaped`: the
-    card with its parts as they are now, or why it could not be cut. `observed`, `discovered`,
-    `alive`: as they say.
+    card with its parts as they are now, or why it could not be cut. `rehearsed`: how the trial of a
+    lease's files went. `built`: the files made, or why the source could not be built (`detail` names
+    the order). `observed`, `discovered`, `alive`: as they say.
     """
 
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -90,6 +97,8 @@ class Report:
         "observed",
         "discovered",
         "reshaped",
+        "rehearsed",
+        "built",
         "alive",
     ]
     at: datetime
@@ -104,6 +113,8 @@ class Report:
     observation: Observation | None = None
     devices: tuple[FoundDevice, ...] = ()
     use: UseBlock | None = None
+    rehearsal: Rehearsal | None = None
+    files: tuple[Artefact, ...] = ()
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
