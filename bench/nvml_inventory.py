@@ -33,6 +33,7 @@ _NUMBERS = (
     "nvmlDeviceGetPersistenceMode",
     "nvmlDeviceGetPowerManagementLimit",
     "nvmlDeviceGetPowerManagementDefaultLimit",
+    "nvmlDeviceGetPowerUsage",
 )
 _PAIRS = (
     "nvmlDeviceGetMigMode",
