@@ -78,3 +78,26 @@ def test_a_holder_may_choose_an_image_or_none():
     assert DESCRIPTION.check_parameters({}) == ()
     assert DESCRIPTION.check_parameters({"image": "ubuntu/24.04"}) == ()
     assert DESCRIPTION.check_parameters({"image": "two words"}) != ()
+
+
+def test_a_pool_is_names_and_spans_of_them():
+    settings = LxdSettings(**GOOD, project_pool=("vip", "lease-[08-10]", "vip"))
+
+    assert settings.pool == ("vip", "lease-08", "lease-09", "lease-10")
+    assert LxdSettings(**GOOD).pool == ()
+
+
+@pytest.mark.parametrize(
+    ("wishes", "field"),
+    [
+        ({"project_pool": ["lease-[9-1]"]}, "project_pool.0"),
+        ({"project_pool": ["lease-[1-9999]"]}, "project_pool.0"),
+        ({"project_pool": ["two words"]}, "project_pool.0"),
+        ({"barred_networks": ["the office"]}, "barred_networks.0"),
+        ({"limit_cpus": 0}, "limit_cpus"),
+        ({"network": "ovn"}, ""),
+        ({"ovn_network": "ovn0"}, ""),
+    ],
+)
+def test_a_mistake_about_the_room_of_a_lease_is_shown_at_its_field(wishes, field):
+    assert set(problems(**wishes)) == {field}
