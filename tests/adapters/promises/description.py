@@ -56,6 +56,18 @@ class DescriptionPromises:
         assert {problem.field.split(".")[0] for problem in problems} == {*names, "no_such_field"}
         assert all(problem.message for problem in problems)
 
+    def test_warnings_are_sentences_and_nonsense_is_no_reason_for_one(self, adapter, target, order):
+        said = adapter.description.warn(target.settings, order.parameters)
+
+        assert all(isinstance(words, str) and words.strip().endswith(".") for words in said)
+        assert adapter.description.warn({}, {}) == ()
+        assert adapter.description.warn({"no_such_field": 1}, {"no_such_field": 1}) == ()
+
+    def test_what_one_lease_at_a_time_can_have_is_something_that_can_be_chosen(self, adapter):
+        choices = adapter.description.schema_of("parameters").get("properties", {})
+
+        assert set(adapter.description.exclusive) <= set(choices)
+
     def test_the_description_loads_no_device_library(self, adapter):
         module = f"adapters.{adapter.description.name}.settings"
         program = f"import sys, {module}; print(*(n for n in {VENDOR_LIBRARIES!r} if n in sys.modules))"
