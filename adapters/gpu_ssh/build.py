@@ -6,7 +6,9 @@ python -m adapters.gpu_ssh.build [--output shary-gpu-host.pyz] [--python "/usr/b
 import argparse
 import tempfile
 import zipapp
+from compileall import compile_dir
 from pathlib import Path
+from py_compile import PycInvalidationMode
 from shutil import copytree, ignore_patterns
 
 SOURCE = Path(__file__).parent / "host"
@@ -27,6 +29,9 @@ def build(output: Path, *, python: str = PYTHON) -> Path:
     with tempfile.TemporaryDirectory() as folder:
         copytree(SOURCE, Path(folder, "shary_gpu_host"), ignore=ignore_patterns("__pycache__"))
         Path(folder, "__main__.py").write_text(_MAIN)
+        # Starts twice as fast where the host's Python is of the same version; others compile by themselves.
+        compile_dir(folder, legacy=True, quiet=1, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
+        Path(folder, "__main__.pyc").unlink()
         zipapp.create_archive(folder, output, interpreter=python, compressed=True)
     output.chmod(0o755)
     return output

@@ -41,7 +41,7 @@ def verb_of(text: str) -> str:
     """Return the verb of a request, for logs and emulated faults; empty when it has none."""
     try:
         return str(json.loads(text)["verb"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ""
 
 

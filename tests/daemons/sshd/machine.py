@@ -37,24 +37,18 @@ MaxStartups 100
 LogLevel INFO
 """
 
-# Answers as nvidia-smi does, from a file that the test writes.
+# Answers as nvidia-smi does, from files that the test writes.
 _NVIDIA_SMI = """\
-#!{python} -I
-import json, sys
-state = json.load(open("{folder}/cards.json"))
-words = " ".join(sys.argv[1:])
-if state["broken"]:
-    print("NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.")
-    sys.exit(9)
-for number, card in enumerate(state["cards"]):
-    if "--query-gpu" in words:
-        print(", ".join([card["bus"], card["uuid"], "[N/A]", card["model"], "81559", str(card["used_mib"]),
-                         "0", "35", "71.52", str(card["errors"])]))
-    elif "--query-compute-apps" in words:
-        for pid in card["pids"]:
-            print(card["uuid"] + ", " + str(pid))
-    elif "-L" in words:
-        print("GPU %d: %s (UUID: %s)" % (number, card["model"], card["uuid"]))
+#!/bin/sh
+if [ -e {folder}/smi/broken ]; then
+	echo "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver."
+	exit 9
+fi
+case "$*" in
+*--query-gpu*) cat {folder}/smi/cards ;;
+*--query-compute-apps*) cat {folder}/smi/processes ;;
+-L) cat {folder}/smi/list ;;
+esac
 """
 
 
@@ -78,8 +72,8 @@ class GpuMachine:
         """The worker's account: root by another name, since its key starts one program only."""
         slot = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
         # Runs beside each other must not take each other's user ids.
-        first = 200_000 + (os.getpid() % 1000) * 1000 + slot * 10
-        self.uids = (first, first + 899)
+        first = 200_000 + (os.getpid() % 1000) * 1000 + slot * 100_000_000
+        self.uids = (first, first + 999)
         self._sshd: subprocess.Popen[bytes] | None = None
         self.port = 0
 
@@ -122,7 +116,7 @@ class GpuMachine:
         self.wipe.chmod(0o1777)
         self.config = folder / "shary-gpu-host.json"
         self.smi = folder / "nvidia-smi"
-        self.smi.write_text(_NVIDIA_SMI.format(python="/usr/bin/python3", folder=folder))
+        self.smi.write_text(_NVIDIA_SMI.format(folder=folder))
         self.smi.chmod(0o755)
         self.driver = folder / "driver"
         for number, card in enumerate(self._cards):
@@ -148,21 +142,24 @@ class GpuMachine:
         """Return the device file of a card."""
         return self.devices / f"nvidia{number}"
 
-    def show_cards(self, *, broken: bool = False, **traces: Any) -> None:
+    def show_cards(
+        self, *, broken: bool = False, used_mib: int = 4, errors: int = 0, pids: Iterable[int] = ()
+    ) -> None:
         """Say what the driver's tool shows: of the first card, with these traces."""
-        cards = [
-            {
-                "bus": f"0000{card.pci}".upper(),
-                "uuid": card.serial_uuid,
-                "model": card.model,
-                "used_mib": 4,
-                "errors": 0,
-                "pids": [],
-            }
-            for card in self._cards
-        ]
-        cards[0] |= traces
-        (self.folder / "cards.json").write_text(json.dumps({"broken": broken, "cards": cards}))
+        answers: dict[str, list[str]] = {"cards": [], "processes": [], "list": []}
+        for number, card in enumerate(self._cards):
+            used, wrong, running = (used_mib, errors, pids) if number == 0 else (4, 0, ())
+            row = (f"0000{card.pci}".upper(), card.serial_uuid, "[N/A]", card.model, card.memory_mib, used)
+            answers["cards"].append(", ".join(map(str, (*row, 0, 35, 71.52, wrong))))
+            answers["processes"] += [f"{card.serial_uuid}, {pid}" for pid in running]
+            answers["list"].append(f"GPU {number}: {card.model} (UUID: {card.serial_uuid})")
+        folder = self.folder / "smi"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        for name, lines in answers.items():
+            (folder / name).write_text("".join(f"{line}\n" for line in lines))
+        if broken:
+            (folder / "broken").touch()
 
     def configure(self, **changes: Any) -> None:
         """Write the host's configuration."""
@@ -229,11 +226,7 @@ class GpuMachine:
     def reboot(self) -> None:
         """Do what a restart does: nothing runs any more, and the driver makes its device files anew."""
         for entry in self.accounts():
-            subprocess.run(
-                ["setpriv", "--reuid", str(entry.pw_uid), "--clear-groups", "kill", "-KILL", "--", "-1"],
-                capture_output=True,
-                check=False,
-            )
+            subprocess.run(["pkill", "-KILL", "-U", str(entry.pw_uid)], capture_output=True, check=False)
         self.reset_driver()
 
     # --- seen from outside ------------------------------------------------------------------------
@@ -250,12 +243,8 @@ class GpuMachine:
 
     def can_open(self, number: int, uid: int) -> bool:
         """Try to write to a card's device file as a user id."""
-        tried = subprocess.run(
-            ["setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups"]
-            + ["/bin/sh", "-c", f"echo x > {self.node(number)}"],
-            capture_output=True,
-            check=False,
-        )
+        command = ["setpriv", "--reuid", str(uid), "--regid", str(uid), "--clear-groups", "/bin/sh", "-c"]
+        tried = subprocess.run([*command, f"echo x > {self.node(number)}"], capture_output=True, check=False)
         return tried.returncode == 0
 
     def sweep(self) -> "subprocess.CompletedProcess[str]":
@@ -276,8 +265,10 @@ class GpuMachine:
             subprocess.run(["pkill", "-KILL", "-U", str(entry.pw_uid)], capture_output=True, check=False)
             for command in (["userdel", "-f", entry.pw_name], ["groupdel", entry.pw_name]):
                 subprocess.run(command, capture_output=True, check=False)
-        for folder in (self.homes, self.state, self.wipe):
+        # The counter of user ids stays: what one test leaves must not look like the next one's.
+        for folder in (self.homes, self.state / "leases", self.wipe):
             shutil.rmtree(folder, ignore_errors=True)
+        (self.state / "epochs.json").unlink(missing_ok=True)
         self.wipe.mkdir(exist_ok=True)
         self.wipe.chmod(0o1777)
         for file in self.keys.iterdir():

@@ -58,13 +58,16 @@ class Nodes:
     # --- looking --------------------------------------------------------------------------------------
 
     def shares(self, pci: str) -> Shares | None:
-        """Return who may use the card; None when the mode or a group opens it to more."""
+        """Return who may use the card; None when its device file is open to more, or not there yet.
+
+        What makes the file first says who may use it: so it had better be made here.
+        """
         if pci not in self.minors():
             return {}
         try:
             users = access_list(self._card(pci))
         except FileNotFoundError:
-            return {}
+            return None
         if users is None:
             return None
         slices = self._slices_of_users(pci)

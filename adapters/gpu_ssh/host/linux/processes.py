@@ -20,26 +20,32 @@ _QUIET_LOOKS = 3
 def running(uid: int) -> list[str]:
     """Return the processes that have the id in any way: real, effective, saved or for files.
 
-    Looks at threads, since a process may outlive its first one; what is dead does not count.
+    A process may outlive its first thread, so that only this one looks dead; what is dead does not count.
     """
     found = []
-    for process in Path("/proc").iterdir():
-        if not process.name.isdecimal():
+    for number in os.listdir("/proc"):  # noqa: PTH208 - looked through often, with much in it
+        if not number.isdecimal():
             continue
-        try:
-            threads = sorted((process / "task").iterdir())
-        except OSError:
+        status = _status(f"/proc/{number}")
+        uids, name = _UIDS.search(status), _NAME.search(status)
+        if uids is None or str(uid) not in uids.groups():
             continue
-        for thread in threads:
-            try:
-                status = (thread / "status").read_text(errors="replace")
-            except OSError:
-                continue
-            uids, state, name = _UIDS.search(status), _STATE.search(status), _NAME.search(status)
-            if uids and str(uid) in uids.groups() and state and state[1] not in "ZX":
-                found.append(f"{name[1] if name else '?'} ({process.name})")
-                break
+        threads = Path(f"/proc/{number}/task").glob("*")
+        if _is_alive(status) or any(_is_alive(_status(str(thread))) for thread in threads):
+            found.append(f"{name[1] if name else '?'} ({number})")
     return found
+
+
+def _status(folder: str) -> str:
+    try:
+        return Path(folder, "status").read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _is_alive(status: str) -> bool:
+    state = _STATE.search(status)
+    return state is not None and state[1] not in "ZX"
 
 
 def end_all(name: str, uid: int, *, within_s: float = 15.0) -> None:
@@ -96,7 +102,8 @@ def shared_objects(uid: int) -> list[tuple[str, str]]:
         for line in lines[1:]:
             entry = dict(zip(head, line))
             if str(uid) in (entry.get("uid"), entry.get("cuid")):
-                found.append((kind, entry.get(f"{kind}id") or entry.get("semid") or ""))
+                # The id has another name in each file, and the second place in all of them.
+                found.append((kind, line[1]))
     return found
 
 
