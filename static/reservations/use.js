@@ -3,7 +3,7 @@
 import { get } from "../portal/api.js";
 import { el } from "../portal/dom.js";
 import { clock, durationWords, HOUR, MINUTE, momentWords, startOfDay, utcWords, zoneWords } from "../portal/time.js";
-import { drawChart } from "./use_chart.js";
+import { drawChart, holes } from "./use_chart.js";
 
 const FRESH = 15 * MINUTE;
 const AT_ONCE = 4;
@@ -49,7 +49,7 @@ function rowsOf(columns, most) {
   for (const name of names.slice(0, Math.max(0, most - rows.length))) {
     const { title, words, of } = describe(name);
     const total = of && columns[of] ? highest(columns[of]) : 0;
-    rows.push({ title, words, values: columns[name], top: total || highest(columns[name]) || 1, about: total ? `of ${words(total)}` : `up to ${words(highest(columns[name]))}` });
+    rows.push({ title, words, values: columns[name], top: total || highest(columns[name]) || 1, about: total ? `of ${words(total)}` : highest(columns[name]) ? `up to ${words(highest(columns[name]))}` : "" });
   }
   return rows;
 }
@@ -133,10 +133,10 @@ export class UsePanels {
     const chart = { from, stepMs: use.step_s * 1000, steps, zone };
     const rows = rowsOf(use.columns, 5);
     const words = this.words(panel);
-    const holes = rows.some((row) => seen(row.values).length < steps);
+    if (holes(rows, steps).length) words.push(el("span", { class: "quiet" }, " Shaded: nothing was seen."));
     return [
-      el("p", { class: "use-words" }, words, holes && el("span", { class: "quiet" }, " Shaded: nothing was seen.")),
-      use.columns[LOAD] ? "" : el("p", { class: "quiet" }, use.unmeasured ? `The device's own load is not measured: ${lower(use.unmeasured)}` : "The device's own load is not measured at this site."),
+      words.length ? el("p", { class: "use-words" }, words) : "",
+      use.unmeasured && !use.columns[LOAD] ? el("p", { class: "quiet" }, `The device's own load is not measured: ${lower(use.unmeasured)}`) : "",
       drawChart({ ...chart, rows, label: `Use over time. ${words.map((word) => word.textContent ?? word).join("")}` }),
       this.drawMore(panel, chart, rows),
     ];

@@ -24,6 +24,11 @@ function runs(values) {
   return found;
 }
 
+/** Return the runs of steps in which nothing at all was seen. */
+export function holes(rows, steps) {
+  return runs(Array.from({ length: steps }, (_, i) => (rows.every((row) => row.values[i] === null) ? 0 : null)));
+}
+
 /** Return a path of steps; with a floor, the area under them. */
 function path(values, { x, y, floor = null }) {
   return runs(values).map(([first, last]) => {
@@ -34,10 +39,10 @@ function path(values, { x, y, floor = null }) {
 }
 
 /** Return the plot of one row, without words: they stand beside it. */
-function plot(row, { x, height }) {
+function plot(row, { x, height, unseen }) {
   const svg = shape("svg", { class: "use-svg", viewBox: `0 0 ${WIDTH} ${height}`, preserveAspectRatio: "none", "aria-hidden": "true" });
   const y = (value) => Math.round((height - 1 - (Math.min(Math.max(value, 0), row.top) / row.top) * (height - 2)) * 10) / 10;
-  for (const [first, last] of runs(row.values.map((value) => (value === null ? 0 : null)))) {
+  for (const [first, last] of unseen) {
     svg.append(shape("rect", { class: "use-gap", x: x(first), y: 0, width: x(last + 1) - x(first), height }));
   }
   for (const share of row.lines ?? [0]) svg.append(shape("path", { class: "use-grid", d: `M0 ${y(share * row.top)}H${WIDTH}` }));
@@ -67,6 +72,7 @@ export function drawChart({ rows, from, stepMs, steps, zone, label }) {
   const to = from + steps * stepMs;
   const x = (i) => Math.round((i / steps) * WIDTH * 10) / 10;
   const last = (row) => { const i = row.values.findLastIndex((value) => value !== null); return i < 0 ? null : i; };
+  const unseen = holes(rows, steps);
   const outputs = [];
   const marks = [];
   const lines = rows.map((row, number) => {
@@ -76,7 +82,7 @@ export function drawChart({ rows, from, stepMs, steps, zone, label }) {
     marks.push(mark);
     return el("div", { class: "use-row", data: { size: number === 0 && row.tall ? "tall" : "low" } },
       el("span", { class: "use-label" }, el("span", { class: "use-title" }, row.title), row.about && el("span", { class: "quiet use-about" }, row.about)),
-      el("span", { class: "use-plot", data: { place: "plot" } }, plot(row, { x, height: row.tall ? 96 : 32 }), mark),
+      el("span", { class: "use-plot", data: { place: "plot" } }, plot(row, { x, height: row.tall ? 96 : 32, unseen }), mark),
       output);
   });
   const { step, found } = ticks(zone, from, to, 6);

@@ -71,9 +71,9 @@ def test_the_page_shows_and_says_how_the_device_is_used(desk: Page, portal: Port
         {
             LOAD: [80.0] * 40 + [None] * 10 + [0.0] * 50,
             f"{LOAD}_max": [95.0] * 40 + [None] * 10 + [0.0] * 50,
-            "memory_used_mib": [20480.0] * 100,
+            "memory_used_mib": [20480.0] * 40 + [None] * 10 + [20480.0] * 50,
             "memory_total_mib": [46068.0] * 100,
-            "power_w": [250.0] * 100,
+            "power_w": [250.0] * 40 + [None] * 10 + [250.0] * 50,
         },
     )
     open_page(desk, portal, lease)
