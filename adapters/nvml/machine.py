@@ -77,6 +77,16 @@ def driver_of(pci: str, sysfs: Path = SYSFS) -> str | None:
     return link.resolve().name if link.exists() else ""
 
 
+def numa_node_of(pci: str, sysfs: Path = SYSFS) -> int | None:
+    """Return the NUMA node to which the card is near; None where the machine does not say."""
+    return _numa_node(_folder(pci, sysfs))
+
+
+def _numa_node(folder: Path) -> int | None:
+    # The kernel writes -1 where the machine does not say.
+    return int(node) if node.isdigit() else None
+
+
 def _display_devices(sysfs: Path) -> list[Path]:
     devices = sysfs / "bus/pci/devices"
     if not devices.is_dir():
@@ -104,8 +114,7 @@ def _from_kernel(folder: Path, by_address: dict[str, NvmlCard]) -> MachineCard:
         presence=presence,
         device_id=_read(folder / "device"),
         driver=driver,
-        # The kernel writes -1 where the machine does not say.
-        numa_node=int(node) if node.lstrip("-").isdigit() and int(node) >= 0 else None,
+        numa_node=_numa_node(folder),
         cpus=_read(folder / "local_cpulist"),
         bus_path=_bus_path(folder),
         iommu_group=(folder / "iommu_group").resolve().name if (folder / "iommu_group").exists() else "",

@@ -4,12 +4,14 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import pynvml
 
 from adapters.nvml.inventory import pci_of
 from adapters.nvml.library import if_supported, library, text
+from adapters.nvml.machine import SYSFS, numa_node_of
 from adapters.pci import normal_form
 
 _ANCESTORS = {
@@ -40,6 +42,8 @@ class Place:
     """Where a card sits in the machine."""
 
     pci: str
+    numa_node: int | None = None
+    """The NUMA node near to it, as the kernel says; None where it does not."""
     cpus: tuple[int, ...] = ()
     """The processors near to it; empty where NVML does not say."""
     nvlinks: int = 0
@@ -61,7 +65,7 @@ class Topology:
         return next((pair for pair in self.pairs if {pair.first, pair.second} == wanted), None)
 
 
-def topology() -> Topology:
+def topology(sysfs: Path = SYSFS) -> Topology:
     """Return how the cards are joined, without those that fell off the bus or want a reset.
 
     Raises `NvmlUnavailable` when NVML cannot say.
@@ -79,6 +83,7 @@ def topology() -> Topology:
             places=tuple(
                 Place(
                     pci=pci,
+                    numa_node=numa_node_of(pci, sysfs),
                     cpus=_cpus(handle),
                     nvlinks=len(links[pci]),
                     nvswitch_links=sum(is_switch for _, is_switch in links[pci]),

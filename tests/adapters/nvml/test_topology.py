@@ -35,6 +35,14 @@ def test_pairs_say_what_is_above_both_and_how_many_links_join_them(machine):
     assert found.pair("66:00.0", A).nvlinks == 2
 
 
+def test_the_kernel_says_which_node_is_near(machine, kernel):
+    machine(FakeCard(pci=A), FakeCard(pci=B), FakeCard(pci=C))
+    kernel.add(A, numa_node=1)
+    kernel.add(B, numa_node=-1)
+
+    assert [place.numa_node for place in topology(kernel.root).places] == [1, None, None]
+
+
 def test_links_to_a_switch_are_told_apart(machine):
     switch = FakeLink(peer="0000:05:00.0", is_switch=True)
     machine(FakeCard(pci=A, links=(switch,) * 18))
