@@ -20,7 +20,7 @@ from adapters.gpu_lxd.own_instance import names_own_instance
 from adapters.gpu_lxd.pool import at_home, empty, give_back, move_in
 from adapters.gpu_lxd.proof import prove_clean
 from adapters.gpu_lxd.returning import kept_back, refuse_kept_back, remedy_for, take_back
-from adapters.gpu_lxd.rivals import rivalry
+from adapters.gpu_lxd.rivals import rivalry, use_in_words
 from adapters.gpu_lxd.settings import DESCRIPTION, LxdSettings, settings_of
 from adapters.gpu_lxd.ssh import access_to, close_keys, write_keys
 from adapters.gpu_lxd.standing import (
@@ -53,7 +53,7 @@ class GpuLxd(Adapter):
             load = instance_load(client, carrier, target.resource_id)
         missing = [pci for pci in settings.wanted_cards if pci not in known]
         notes = [f"The host has no card at {pci}." for pci in missing]
-        notes += [f"Instance {user.label} is {user.status.lower()} and has the card." for user in users]
+        notes += [use_in_words(user, settings, known) for user in users]
         readings = nvml_of(settings, known)
         complaints = readings.complaints
         complaints += filter(None, [rivalry(users, settings, known)])
@@ -102,7 +102,7 @@ class GpuLxd(Adapter):
             if mine.config.get(tags.ACCESS) != "open" and mine.type != "container":
                 close_keys(client, settings, mine.name)
             # LXD gives one card to two instances without a word: look once more after taking it.
-            rivals = look(client, settings, order).rivals
+            rivals = look(client, settings, order, with_cards=False).rivals
             if rivals:
                 client.stop(mine.name)
                 refuse_rivals(rivals, order)
@@ -122,7 +122,7 @@ class GpuLxd(Adapter):
         wanted = "".join(f"{key.strip()}\n" for key in order.holder.ssh_keys)
         with self._connect(settings) as client:
             settings = at_home(client, settings, order)
-            now = look(client, settings, order)
+            now = look(client, settings, order, with_cards=False)
             refuse_rivals(now.rivals, order)
             if now.mine is None:
                 raise OutcomeUnknown(
@@ -169,7 +169,7 @@ class GpuLxd(Adapter):
             return self._borrowing(settings).release(order)
         with self._connect(settings) as client:
             settings = at_home(client, settings, order)
-            now = look(client, settings, order)
+            now = look(client, settings, order, with_cards=False)
             if now.mine is not None:
                 if now.mine.is_running:
                     client.stop(now.mine.name)

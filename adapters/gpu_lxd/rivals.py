@@ -29,6 +29,12 @@ def waits_for_a_card(entry: Instance, settings: LxdSettings) -> bool:
     return False
 
 
+def use_in_words(user: Instance, settings: LxdSettings, known: Mapping[str, Card]) -> str:
+    """Return how it is with the card, for people."""
+    how = "has the card" if has_a_card(user, settings, known) else f"waits for the card of lease {user.lease}"
+    return f"Instance {user.label} is {user.status.lower()} and {how}."
+
+
 def rivalry(users: Sequence[Instance], settings: LxdSettings, known: Mapping[str, Card]) -> str:
     """Return a warning when more than one running instance has a card that is lent; else nothing."""
     running = [user for user in users if user.is_running and has_a_card(user, settings, known)]

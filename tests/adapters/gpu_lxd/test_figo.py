@@ -185,6 +185,7 @@ def test_a_card_that_waits_for_its_start_is_kept_from_other_leases(adapter, lxd,
         adapter.provision(order_for(target))
     seen = adapter.observe(target)
     assert (seen.healthy, seen.carries, seen.epoch) == (True, first.lease_id, first.epoch)
+    assert seen.detail == f"Instance figo-ada/vm1 is running and waits for the card of lease {first.lease_id}."
 
 
 def test_a_whole_host_is_kept_too_while_one_of_its_cards_waits(adapter, lxd, target, target_for, order_for):
