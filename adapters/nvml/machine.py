@@ -83,6 +83,7 @@ def numa_node_of(pci: str, sysfs: Path = SYSFS) -> int | None:
 
 
 def _numa_node(folder: Path) -> int | None:
+    node = _read(folder / "numa_node")
     # The kernel writes -1 where the machine does not say.
     return int(node) if node.isdigit() else None
 
@@ -108,7 +109,6 @@ def _from_kernel(folder: Path, by_address: dict[str, NvmlCard]) -> MachineCard:
         presence = Presence.UNBOUND
     else:
         presence = Presence.HIDDEN if driver == "nvidia" else Presence.PASSED_THROUGH
-    node = _read(folder / "numa_node")
     return MachineCard(
         pci=pci,
         presence=presence,
