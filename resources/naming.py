@@ -14,6 +14,16 @@ _NO_NAME = re.compile(
 _MAKERS = re.compile(r"^(NVIDIA|AMD|Intel|Xilinx)\s+", re.IGNORECASE)
 _PROFILE = re.compile(r"MIG (\S+)$")
 
+KIND_WORDS = {
+    "gpu": "GPU",
+    "gpu_host": "GPU host",
+    "gpu_slice": "GPU slice",
+    "p4_switch": "P4 switch",
+    "smart_nic": "Smart NIC",
+}
+UNITS = {"w": "W", "mhz": "MHz", "gib": "GiB", "mib": "MiB", "gbps": "Gbit/s", "s": "s"}
+SHORT = frozenset({"ecc", "mig", "pci", "nvml", "cuda", "bmc", "ssh", "uuid"})
+
 FIELD_WORDS = {
     "pci": "PCI address",
     "uuid": "UUID",
@@ -24,9 +34,6 @@ FIELD_WORDS = {
     "settings.cards": "Cards that it lends",
     "attributes.cards": "Number of cards",
     "model": "Model",
-    "cuda_cores": "CUDA cores",
-    "memory_gib": "Memory (GiB)",
-    "bmc": "BMC",
     "vbios": "VBIOS",
 }
 
@@ -47,8 +54,18 @@ def propose_name(found: FoundDevice, whole: Resource | None, taken: Collection[s
 
 def field_words(name: str, place: str = "") -> str:
     """Return what a field is called, where it stands."""
-    plain = name.replace("_", " ")
-    return FIELD_WORDS.get(f"{place}.{name}") or FIELD_WORDS.get(name, plain[:1].upper() + plain[1:])
+    said = FIELD_WORDS.get(f"{place}.{name}") or FIELD_WORDS.get(name)
+    if said:
+        return said
+    words = [word.upper() if word in SHORT else word for word in name.split("_")]
+    unit = UNITS.get(words[-1]) if len(words) > 1 else None
+    plain = " ".join(words[:-1]) + f" ({unit})" if unit else " ".join(words)
+    return plain[:1].upper() + plain[1:]
+
+
+def kind_words(kind: str) -> str:
+    """Return what a kind of device is called."""
+    return KIND_WORDS.get(kind, kind.replace("_", " "))
 
 
 def value_words(value: Any) -> str:
@@ -61,7 +78,7 @@ def value_words(value: Any) -> str:
         return ", ".join(value_words(each) for each in value)
     if isinstance(value, Mapping):
         said = {name: each for name, each in value.items() if each is not None and each != {}}
-        return "; ".join(f"{field_words(name).lower()}: {value_words(each)}" for name, each in said.items())
+        return "; ".join(f"{field_words(name)}: {value_words(each)}" for name, each in said.items())
     return str(value)
 
 
@@ -109,7 +126,7 @@ def value_rows(changes: Sequence[Change]) -> list[tuple[str, str, str]]:
 def _rows_of(change: Change) -> list[tuple[str, str, str]]:
     if isinstance(change.new, Mapping) and isinstance(change.old, Mapping):
         return [
-            (f"{field_words(change.name, change.place)}, {field_words(name).lower()}", old, new)
+            (f"{field_words(change.name, change.place)}: {field_words(name)}", old, new)
             for name in {**change.old, **change.new}
             if (old := value_words(change.old.get(name))) != (new := value_words(change.new.get(name)))
         ]

@@ -4,14 +4,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from accounts.models import User
 from reservations.models import Lease
 from reservations.states import HOLDING, Status
 from reservations.words import zone_of
 from resources.findings import open_counts
-from resources.models import SILENT_AFTER, Resource, Site
+from resources.models import SILENT_AFTER, Resource, Site, Unfitness
 
 MOST_SHOWN = 200
 """Of each sort; who has more to do than this begins with the lists."""
@@ -44,7 +44,9 @@ class Today:
     @property
     def is_calm(self) -> bool:
         """Whether nothing waits for the operator."""
-        return not (self.waiting or self.stuck or self.quarantined or self.unhealthy or self.silent or self.differences)
+        return not (
+            self.waiting or self.stuck or self.quarantined or self.unhealthy or self.silent or self.differences
+        )
 
 
 def today_for(user: User, *, now: datetime) -> Today:
@@ -62,9 +64,14 @@ def today_for(user: User, *, now: datetime) -> Today:
         Q(quarantined_at__isnull=False) | Q(health=Resource.Health.UNHEALTHY), site__in=sites, in_service=True
     )
     explained = {lease.resource_id for lease in today.stuck}
-    for resource in troubled.order_by("site__name", "name")[:MOST_SHOWN]:
+    # What is kept back because of another device is freed with that one, and is shown with it alone.
+    unfit = Unfitness.objects.filter(lifted_at__isnull=True)
+    follows = Exists(
+        unfit.filter(Q(resource__covers__part=OuterRef("pk")) | Q(resource__covered_by__whole=OuterRef("pk")))
+    ) & ~Exists(unfit.filter(resource=OuterRef("pk")))
+    for resource in troubled.annotate(follows=follows).order_by("site__name", "name")[:MOST_SHOWN]:
         if resource.quarantined_at is not None:
-            if resource.pk not in explained:
+            if resource.pk not in explained and not resource.follows:
                 today.quarantined.append(resource)
         else:
             today.unhealthy.append(resource)

@@ -30,7 +30,7 @@ from resources.findings import (
     say_failure,
 )
 from resources.models import Decision, Discovery, Resource, Site
-from resources.naming import propose_name, value_rows
+from resources.naming import kind_words, propose_name, value_rows
 from resources.operated import operated_sites
 from resources.services import inventory
 from resources.services.discovery import ask_about, ask_all, ask_behind
@@ -61,6 +61,11 @@ class Row:
         return self.finding.line
 
     @property
+    def kind(self) -> str:
+        """What sort of device it is about."""
+        return kind_words(self.line.device_kind)
+
+    @property
     def more_affected(self) -> int:
         """How many leases are not named."""
         return max(0, len(self.affected) - MOST_NAMED)
@@ -81,8 +86,13 @@ class Group:
 
     @property
     def keys(self) -> list[str]:
-        """Return what accepting everything would send."""
+        """What ignoring everything would send."""
         return [row.key for row in self.rows]
+
+    @property
+    def found(self) -> list[str]:
+        """What accepting everything would send: nothing goes out of service in one go with the rest."""
+        return [row.key for row in self.rows if row.line.kind != "missing"]
 
 
 @dataclass(slots=True, kw_only=True)

@@ -262,7 +262,9 @@ def test_a_device_goes_back_in_service_from_today_with_a_reason(desk: Client, si
     card = make_host(site).parts.get()
     make_unfit(card)
     page = f"/admin/devices/{card.pk}/back-in-service/"
-    assert page in text_of(desk.get("/admin/"))
+    today = text_of(desk.get("/admin/"))
+    assert page in today
+    assert str(card.parent_id) not in today, "its host is kept back with it, and is freed with it"
     assert "back-in-service" in text_of(desk.get(f"/admin/resources/resource/{card.pk}/change/"))
     assert "12 uncorrectable memory errors." in text_of(desk.get(page))
     without = desk.post(page, {"confirmed": "yes", "reason": " "})

@@ -6,6 +6,7 @@ devices. The test is a researcher with an HTTP client, an ssh client, a P4Runtim
 
 import base64
 import http.client
+import re
 import ssl
 import time
 from collections.abc import Callable, Iterator
@@ -233,3 +234,50 @@ def _can_read_card(way: Endpoint) -> bool:
     status = bmc.getresponse().status
     bmc.close()
     return status == 200
+
+
+class Operator:
+    """Somebody at the desk, with a browser that keeps cookies and reads forms."""
+
+    def __init__(self, portal: RunningPortal, email: str) -> None:
+        self.address = portal.address()
+        self.http = requests.Session()
+        self.http.trust_env = False
+        door = urljoin(self.address, "accounts/login/")
+        self.http.get(door)
+        answer = self._post(door, {"login": email, "password": portal.password})
+        assert answer.status_code == 302, answer.text
+
+    def page(self, path: str) -> str:
+        answer = self.http.get(urljoin(self.address, path))
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+    def press(self, path: str, **form: str) -> str:
+        answer = self._post(urljoin(self.address, path), form, follow=True)
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+    def _post(self, url: str, form: dict[str, str], *, follow: bool = False) -> requests.Response:
+        token = {"csrfmiddlewaretoken": self.http.cookies["csrftoken"]}
+        return self.http.post(url, data=form | token, headers={"Referer": url}, allow_redirects=follow)
+
+
+def test_a_site_says_what_it_has_and_its_operator_accepts_it(
+    portal: RunningPortal, researcher: Researcher
+) -> None:
+    operator = Operator(portal, "operator@roma.example")
+    operator.press("admin/inventory/roma/look/")
+    progress = "admin/inventory/roma/progress/"
+    until(
+        lambda: 'data-waiting="0"' in operator.page(progress), within_s=90, why=lambda: operator.page(progress)
+    )
+    found = operator.page("admin/inventory/roma/")
+    assert "Could not be looked behind" not in found
+    groups = re.findall(r'name="accept" value="([^"]+ [^"]+)"', found)
+    assert groups, "the demonstration lists its cards without their UUIDs, which the site finds"
+    for group in groups:
+        assert "Written into the inventory" in operator.press("admin/inventory/roma/decide/", accept=group)
+    assert "No difference: the inventory says what Roma found" in operator.page("admin/inventory/roma/")
+    cards = researcher.get("resources/", site="roma", kind="gpu")["results"]
+    assert all(card["attributes"]["uuid"].startswith("GPU-") for card in cards)
