@@ -54,7 +54,7 @@ class Configuration:
     nvidia_smi: str = "nvidia-smi"
     probe: tuple[str, ...] = ()
     """A command whose checks are added to the proof; `{pci}` and `{uuid}` stand for the card's."""
-    probe_s: float = 120.0
+    probe_s: float = 180.0
     device_root: str = "/dev"
     driver_root: str = "/proc/driver/nvidia"
     more: dict[str, str] = field(default_factory=dict)

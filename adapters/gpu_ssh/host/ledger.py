@@ -51,7 +51,8 @@ class Ledger:
 
     def last_epoch(self, resource: str) -> int:
         """Return the highest epoch seen for a resource."""
-        return self._epochs().get(resource, 0)
+        found: int = self._epochs().get(resource, 0)
+        return found
 
     def note_epoch(self, resource: str, epoch: int) -> None:
         """Remember an epoch, unless a higher one is known."""

@@ -104,8 +104,9 @@ def _probed(system: System, card: Card | None, part: Part) -> Iterator[Check]:
         if not answers:
             raise ValueError("it gave no check")
         for answer in answers:
+            name = str(answer["name"])
             yield Check(
-                name=f"{answer['name']} of {part.pci}",
+                name=name if part.pci in name else f"{name} of {part.pci}",
                 expected=str(answer.get("expected", "")),
                 found=str(answer.get("found", "")),
                 passed=answer["passed"] is True,
