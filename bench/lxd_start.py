@@ -5,6 +5,8 @@ The real daemon is the one that the tests start; where it cannot run, only the e
 
 import heapq
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -22,10 +24,10 @@ import requests
 from pylxd.client import get_session_for_url
 
 from adapters.contract import Access, Holder, LeaseOrder, Target
-from adapters.emulators.lxd import HostCard, LxdEmulator, Pair, self_signed
+from adapters.emulators.lxd import Pair, self_signed
 from adapters.errors import AdapterError, InvalidSettings
 from adapters.gpu_lxd.adapter import GpuLxd
-from bench.measuring import Record, Result, interleaved, parser, quantile, ratio_of, say
+from bench.measuring import ROOT, Record, Result, interleaved, parser, quantile, ratio_of, say
 from tests.daemons.lxd import H100, LxdDaemon, what_is_missing
 
 LEASES, MINUTE_S, LEAD_S, AT_ONCE = 200, 60.0, 30.0, 8
@@ -206,18 +208,32 @@ def _await_banner(host: str, port: int) -> None:
 
 
 def _emulated(record: Record, site: _Site, leases: int, lead: float) -> None:
-    cards = [HostCard(pci=f"0000:{number // 32 + 1:02x}:{number % 32:02x}.0") for number in range(leases)]
-    with LxdEmulator(trust=[site.pair.certificate], cards=cards, delay_s=0.3) as lxd:
-        adapter = site.know(lxd.certificate)
+    cards = [f"0000:{number // 32 + 1:02x}:{number % 32:02x}.0" for number in range(leases)]
+    with _emulator(site, cards) as (url, certificate):
+        adapter = site.know(certificate)
         settings = {
-            "endpoint": lxd.url,
+            "endpoint": url,
             "ssh_host": "127.0.0.1",
             "ssh_listen": "127.0.0.1",
             "ssh_ports": "30000-30999",
         }
-        orders = _orders(site, [card.pci for card in cards], settings, lead)
-        with _orderly(adapter, ()):
-            _storm(record, f"{leases} leases in {_span(orders):.0f} s, emulator", adapter, orders, lead)
+        orders = _orders(site, cards, settings, lead)
+        _storm(record, f"{leases} leases in {_span(orders):.0f} s, emulator", adapter, orders, lead)
+
+
+@contextmanager
+def _emulator(site: _Site, cards: list[str]) -> Iterator[tuple[str, str]]:
+    """Have the emulator in a process of its own, as a server has."""
+    trusted, _ = site.pair.write(site.folder, "lxd")
+    command = [sys.executable, "-m", "adapters.emulators.lxd", "--trust", str(trusted), "--delay", "0.3"]
+    command += ["--certificate", str(site.folder), *(word for pci in cards for word in ("--gpu", pci))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as server:
+        try:
+            said = server.stdout.readline() if server.stdout else ""
+            url = said.split("ready at ")[1].split(",")[0]
+            yield url, (site.folder / "server.crt").read_text()
+        finally:
+            server.terminate()
 
 
 def _orders(site: _Site, cards: list[str], settings: dict[str, Any], lead: float) -> list[LeaseOrder]:
@@ -230,7 +246,7 @@ def _span(orders: list[LeaseOrder]) -> float:
 
 
 @contextmanager
-def _orderly(adapter: GpuLxd, orders: Any) -> Iterator[None]:
+def _orderly(adapter: GpuLxd, orders: list[LeaseOrder]) -> Iterator[None]:
     try:
         yield
     finally:

@@ -116,6 +116,11 @@ class Instance:
             if _names(device, pci, known.get(pci), mig_uuid)
         }
 
+    @property
+    def names_cards_loosely(self) -> bool:
+        """Say whether only the list of the host's cards tells which of them it has."""
+        return any(device.get("type") == "gpu" and not device.get("pci") for device in self.devices.values())
+
     def ports_taken(self) -> set[int]:
         """Return the ports of the LXD host that its proxy devices listen on."""
         taken: set[int] = set()

@@ -21,13 +21,17 @@ class Standing:
     cards: dict[str, Card]
 
 
-def look(client: LxdClient, settings: LxdSettings, order: LeaseOrder) -> Standing:
-    """Return how things stand for the lease."""
+def look(client: LxdClient, settings: LxdSettings, order: LeaseOrder, *, with_cards: bool = True) -> Standing:
+    """Return how things stand for the lease; the cards of the host only where they are needed.
+
+    LXD asks the whole hardware of its machine for them.
+    """
     if not settings.wanted_cards:
         raise InvalidSettings(
             f"{order.target.name} has no cards: give “pci” for one card, or “cards” for a whole host."
         )
-    everyone, known, name = client.instances(), client.cards(), name_for(order)
+    everyone, name = client.instances(), name_for(order)
+    known = client.cards() if with_cards or any(entry.names_cards_loosely for entry in everyone) else {}
 
     def is_mine(entry: Instance) -> bool:
         return entry.name == name and entry.project in (settings.project, *settings.pool)
