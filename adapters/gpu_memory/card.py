@@ -109,9 +109,15 @@ class Card:
             raise trouble_of(error.name, f"calling {function}")
         return given[0] if len(given) == 1 else tuple(given)
 
-    def take_everything(self) -> None:
-        """Allocate until nothing is left, large pieces first."""
+    def take_desk(self) -> None:
+        """Allocate the block for results, and nothing else yet."""
         self.desk = int(self.call("cuMemAlloc", BLOCK_BYTES))
+
+    def take_everything(self) -> None:
+        """Allocate until nothing is left, large pieces first.
+
+        What runs afterwards must have run once before: its code is put into the card's memory at its first use.
+        """
         free, _ = self.call("cuMemGetInfo")
         size = min(_LARGEST, 1 << int(free).bit_length())
         block = offset = 0

@@ -1,7 +1,7 @@
 """Wipes what a lease had: a slice, a card, or a card that is cut into slices."""
 
 from adapters.contract import Check
-from adapters.gpu_memory.service import BUDGET_S, LEAVE_MIB, wipe
+from adapters.gpu_memory.service import BUDGET_S, wipe
 from adapters.nvml import NvmlUnavailable, card_at
 
 _EXPECTED = "all that CUDA reaches is overwritten"
@@ -12,7 +12,7 @@ def wipe_card(
     *,
     mig_uuid: str | None = None,
     budget_s: float = BUDGET_S,
-    leave_mib: int = LEAVE_MIB,
+    leave_mib: int | None = None,
 ) -> tuple[Check, ...]:
     """Overwrite the memory of a card, or of one slice of it; of a card that is cut, all its slices.
 

@@ -8,7 +8,7 @@ from operator import ne
 from typing import Any, Protocol
 
 from adapters.gpu_memory.card import Card, Chunk
-from adapters.gpu_memory.pattern import BLOCK_BYTES, WORD_BYTES, Pattern
+from adapters.gpu_memory.pattern import BLOCK_BYTES, WORD_BYTES, ZEROS, Pattern
 from adapters.gpu_memory.trouble import MemoryTrouble
 
 MARK_BYTES = 16
@@ -39,7 +39,7 @@ class Reader(Protocol):
 
 
 def reader_for(card: Card) -> Reader:
-    """Return a kernel where one can be had, else the slow way."""
+    """Return a kernel where one can be had, else the slow way; before all memory is taken, and with a desk."""
     try:
         return KernelReader(card)
     except KernelUnavailable as reason:
@@ -72,6 +72,13 @@ class KernelReader:
         self._differing = card.call("cuModuleGetFunction", self._module, b"count_differing")
         self._marks = card.call("cuModuleGetFunction", self._module, b"count_marks")
         self._grid = _BLOCKS_PER_PROCESSOR * card.attribute("MULTIPROCESSOR_COUNT")
+        self._run_once()
+
+    def _run_once(self) -> None:
+        # Kernels are put onto the card at their first launch, and by then there must be room.
+        desk = Chunk(address=self._card.desk, size=MARK_BYTES, first_block=0, offset=0)
+        self.differing(desk, ZEROS)
+        self.marks(desk, bytes(MARK_BYTES))
 
     def differing(self, chunk: Chunk, pattern: Pattern) -> Count:
         """Count the words that are not what the pattern says."""

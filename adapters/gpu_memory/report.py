@@ -73,7 +73,15 @@ def wipe_report_of(values: Mapping[str, Any]) -> WipeReport:
     return WipeReport(**{**values, "passes": tuple(Pass(**one) for one in values.get("passes", ()))})
 
 
-def checks_of(device: str, report: WipeReport, *, leave_mib: int) -> tuple[Check, ...]:
+def usual_leave_mib(total_bytes: int) -> int:
+    """Return how much of a card may stay out of reach: for the driver, and for the context of the wipe.
+
+    1 GiB, of large cards one per cent, and of small slices no more than 15 per cent.
+    """
+    return min(max(1024 * MIB, total_bytes // 100), total_bytes * 15 // 100) // MIB
+
+
+def checks_of(device: str, report: WipeReport, *, leave_mib: int | None = None) -> tuple[Check, ...]:
     """Return what the wipe proves: that nearly all memory was reached, and that it holds what was written."""
     if report.trouble:
         return (
@@ -85,6 +93,8 @@ def checks_of(device: str, report: WipeReport, *, leave_mib: int) -> tuple[Check
                 method=_method(report),
             ),
         )
+    if leave_mib is None:
+        leave_mib = usual_leave_mib(report.total_bytes)
     return (_reached(device, report, leave_mib), _held(device, report))
 
 

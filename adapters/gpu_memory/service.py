@@ -16,16 +16,15 @@ from adapters.contract import Check
 from adapters.gpu_memory.report import SearchReport, WipeReport, checks_of, wipe_report_of
 
 BUDGET_S = 120.0
-LEAVE_MIB = 1024
-"""How much of a card may stay out of reach: what the driver keeps for itself, and the context of the wipe."""
 GRACE_S = 10.0
 """How long a process may take beyond its time before it is killed."""
 _LAST_WAIT_S = 5.0
 
 
-def wipe(device: str, *, budget_s: float = BUDGET_S, leave_mib: int = LEAVE_MIB) -> tuple[Check, ...]:
+def wipe(device: str, *, budget_s: float = BUDGET_S, leave_mib: int | None = None) -> tuple[Check, ...]:
     """Overwrite all memory of a card or slice that CUDA reaches, and return what was proven.
 
+    More than `leave_mib` out of reach is not clean; None: the usual for the size of the card.
     `device` is a UUID (`GPU-…`, `MIG-…`) or a PCI address. Nobody else may be using it. Returns within the budget
     and a few seconds, never raises for the card: what could not be done has not passed.
     """

@@ -13,6 +13,7 @@ _WORDS = {
     "CUDA_ERROR_STUB_LIBRARY": DRIVER_MISSING,
     "CUDA_ERROR_SYSTEM_NOT_READY": "The card’s fabric is not ready: look at nvidia-fabricmanager.",
     "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH": "The driver in the kernel and its library differ: restart the host.",
+    "CUDA_ERROR_UNKNOWN": "CUDA cannot start: is nvidia-uvm loaded, and may this account open /dev/nvidia*?",
     "CUDA_ERROR_ECC_UNCORRECTABLE": "The card reported an uncorrectable memory error.",
     "CUDA_ERROR_NVLINK_UNCORRECTABLE": "The card reported an uncorrectable NVLink error.",
     "CUDA_ERROR_HARDWARE_STACK_ERROR": "The card reported a hardware error.",

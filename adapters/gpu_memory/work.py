@@ -73,9 +73,10 @@ class _Wiper:
         self._fills, self._reads = _Stopwatch(), _Stopwatch()
 
     def run(self, card: Card, salt: int) -> None:
-        card.take_everything()
+        card.take_desk()
         card.clear_desk()
         reader = reader_for(card)
+        card.take_everything()
         self._say(
             model=card.model,
             total_bytes=card.total_bytes,
@@ -142,12 +143,16 @@ def search(device: str, *, mark: bytes, budget_s: float) -> SearchReport:
     report = SearchReport()
     try:
         with open_card(device) as card:
-            card.take_everything()
-            report = replace(report, model=card.model, total_bytes=card.total_bytes)
+            card.take_desk()
             report = replace(
-                report, read_bytes=BLOCK_BYTES, marks=card.copy(card.desk, BLOCK_BYTES).count(mark)
+                report,
+                model=card.model,
+                total_bytes=card.total_bytes,
+                read_bytes=BLOCK_BYTES,
+                marks=card.copy(card.desk, BLOCK_BYTES).count(mark),
             )
             reader = reader_for(card)
+            card.take_everything()
             report = replace(report, reader=reader.words)
             for chunk in card.chunks:
                 budget.check()

@@ -64,7 +64,7 @@ def prove(
     idle_memory_mib: int,
     wipe: bool,
     budget_s: float,
-    leave_mib: int,
+    leave_mib: int | None,
 ) -> tuple[Any, bool]:
     """Return the checks that show that nobody uses the cards and that they are as they were."""
     checks: list[Check] = []

@@ -151,7 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--wipe", action="store_true", help="with prove: overwrite the memory first")
     parser.add_argument("--budget-s", type=float, default=120.0, help="time for wiping one card or slice (120)")
     parser.add_argument(
-        "--leave-mib", type=int, default=1024, help="how much a wipe may leave out of reach (1024)"
+        "--leave-mib", type=int, help="how much a wipe may leave out of reach (1024, more of large cards)"
     )
     parser.add_argument("--deadline-s", type=float, help="end with exit code 4 after so long")
     return parser

@@ -53,7 +53,7 @@ def test_the_next_tenant_finds_nothing_of_the_mark_of_the_one_before(devices, ca
         left = search(device, mark)
         assert left.trouble == ""
         report = wipe_report(device, budget_s=600)
-        checks = checks_of(device, report, leave_mib=1024)
+        checks = checks_of(device, report)
 
         with capsys.disabled():
             print(  # noqa: T201 - figures for whoever runs it

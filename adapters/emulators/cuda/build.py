@@ -46,6 +46,8 @@ class FakeCudaCard:
     memory_mib: int = 64
     reserve_mib: int = 2
     """What the driver keeps for each process that computes on the card."""
+    code_kib: int = 0
+    """What each kernel, and the driver's own, takes of the memory when it is first used."""
     mig: bool = False
     slices: tuple[FakeCudaSlice, ...] = ()
     stuck_at: int = 0
@@ -59,6 +61,8 @@ class FakeCudaCard:
     """Which wait for the card reports an uncorrectable memory error; 0: none."""
     hang: str = ""
     """A function of the driver that never returns."""
+    hang_after: int = 0
+    """How often that function returns before."""
     exclusive: bool = False
     """Another process has the card for itself."""
     no_cubin: bool = False
@@ -94,9 +98,9 @@ def write_machine(file: Path, cards: Iterable[FakeCudaCard], *, driver: int = 13
     for index, card in enumerate(cards):
         lines.append(
             f"gpu pci={card.pci} uuid={card.uuid} store={card.store} memory_mib={card.memory_mib} "
-            f"reserve_mib={card.reserve_mib} mig={int(card.mig)} stuck_at={card.stuck_at} "
+            f"reserve_mib={card.reserve_mib} code_kib={card.code_kib} mig={int(card.mig)} stuck_at={card.stuck_at} "
             f"stuck_mask={card.stuck_mask} alias_mib={card.alias_mib} oom_mib={card.oom_mib} "
-            f"ecc_at={card.ecc_at} hang={card.hang} exclusive={int(card.exclusive)} "
+            f"ecc_at={card.ecc_at} hang={card.hang} hang_after={card.hang_after} exclusive={int(card.exclusive)} "
             f"no_cubin={int(card.no_cubin)} name={card.model}"
         )
         lines += [

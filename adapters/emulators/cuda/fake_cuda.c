@@ -9,10 +9,18 @@
  * The memory of a card is the file `store`. It outlives processes, so what one process wrote lies in what the next
  * one allocates. Who has which part stands in `store`.table; what a dead process had is free again, not erased.
  *
- * A gpu line may also carry faults: stuck_at=N (the byte whose stuck_mask bits are always 1), alias_mib=N (memory
- * above answers for the memory below), oom_mib=N (more is refused though it is free), ecc_at=N (the Nth wait for
- * the card reports a memory error), hang=NAME (that function never returns), exclusive=1 (another process has the
- * card for itself), no_cubin=1 (modules are refused as made for another card).
+ * A gpu line may also carry faults:
+ *
+ *   stuck_at=N stuck_mask=N   the byte N, of which these bits are always 1
+ *   alias_mib=N               memory above answers for the memory below
+ *   oom_mib=N                 more is refused, though it is free
+ *   ecc_at=N                  the Nth wait for the card reports a memory error
+ *   hang=NAME hang_after=N    that function never returns, once it was called N times
+ *   exclusive=1               another process has the card for itself
+ *   no_cubin=1                modules are refused as made for another card
+ *
+ * As on real cards, functions of the driver and kernels get their code onto the card when they are first used: code_kib
+ * of its memory for each, or CUDA_ERROR_OUT_OF_MEMORY.
  *
  * Prototypes, structures and numbers are those of the real cuda.h. Modules are checked to be ELF files for NVIDIA
  * cards with the entry asked for; what runs then is our own kernels.cu, compiled for this machine.
@@ -44,8 +52,8 @@
 
 typedef struct {
     char pci[32], uuid[96], name[96], store[512], hang[64];
-    unsigned long long memory, reserve, stuck_at, alias, oom;
-    unsigned int mig, stuck_mask, ecc_at, exclusive, no_cubin;
+    unsigned long long memory, reserve, stuck_at, alias, oom, code;
+    unsigned int mig, stuck_mask, ecc_at, hang_after, exclusive, no_cubin;
 } card_t;
 typedef struct { unsigned int card; char uuid[96], name[96]; unsigned long long start, memory; } slice_t;
 typedef struct { card_t *card; const char *uuid, *name; unsigned long long start, memory; } device_t;
@@ -63,7 +71,7 @@ static device_t *current;
 static unsigned char *memory;
 static row_t *table;
 static int table_file = -1, retained;
-static unsigned int waits;
+static unsigned int waits, loaded, calls;
 
 static void text_of(const char *line, const char *key, char *out, size_t size) {
     char wanted[32];
@@ -103,9 +111,11 @@ static int read_machine(void) {
             c->memory = number_of(line, "memory_mib") * MIB;
             c->reserve = number_of(line, "reserve_mib") * MIB;
             c->alias = number_of(line, "alias_mib") * MIB;
+            c->code = number_of(line, "code_kib") << 10;
             c->oom = number_of(line, "oom_mib") * MIB;
             c->stuck_at = number_of(line, "stuck_at");
             c->stuck_mask = (unsigned int)number_of(line, "stuck_mask");
+            c->hang_after = (unsigned int)number_of(line, "hang_after");
             c->ecc_at = (unsigned int)number_of(line, "ecc_at");
             c->mig = (unsigned int)number_of(line, "mig");
             c->exclusive = (unsigned int)number_of(line, "exclusive");
@@ -156,7 +166,7 @@ static void list_devices(void) {
 }
 
 static void maybe_hang(const char *function) {
-    if (!current || strcmp(current->card->hang, function) != 0) return;
+    if (!current || strcmp(current->card->hang, function) != 0 || calls++ < current->card->hang_after) return;
     signal(SIGTERM, SIG_IGN);
     for (;;) pause();
 }
@@ -189,6 +199,29 @@ static int take(unsigned long long start, unsigned long long size) {
             return 1;
         }
     return 0;
+}
+
+/* Takes the first room that is large enough; the caller holds the lock. */
+static CUresult find_room(unsigned long long size, unsigned long long *found) {
+    unsigned long long start = current->start, end = current->start + current->memory;
+    row_t *row;
+    if (current->card->oom && taken() + size > current->card->oom) return CUDA_ERROR_OUT_OF_MEMORY;
+    while (start + size <= end && (row = overlapping(start, size))) start = row->start + row->size;
+    if (start + size > end || !take(start, size)) return CUDA_ERROR_OUT_OF_MEMORY;
+    *found = start;
+    return CUDA_SUCCESS;
+}
+
+/* The first use of a piece of code, by its number. */
+static CUresult load_code(unsigned int number) {
+    unsigned long long start;
+    if (!current->card->code || loaded & (1U << number)) return CUDA_SUCCESS;
+    flock(table_file, LOCK_EX);
+    taken();
+    CUresult result = find_room(current->card->code, &start);
+    flock(table_file, LOCK_UN);
+    if (result == CUDA_SUCCESS) loaded |= 1U << number;
+    return result;
 }
 
 static CUresult open_memory(device_t *device) {
@@ -337,6 +370,7 @@ CUresult EXPORT cuDevicePrimaryCtxRelease(CUdevice number) {
     DEVICE(number);
     if (current != device || !retained) return CUDA_ERROR_INVALID_CONTEXT;
     if (--retained) return CUDA_SUCCESS;
+    loaded = 0;
     flock(table_file, LOCK_EX);
     for (int i = 0; i < ENTRIES; i++)
         if (table[i].pid == getpid()) table[i].pid = 0;
@@ -368,18 +402,12 @@ CUresult EXPORT cuMemAlloc(CUdeviceptr *at, size_t bytes) {
     CONTEXT;
     if (!bytes) return CUDA_ERROR_INVALID_VALUE;
     unsigned long long size = (bytes + GRAIN - 1) / GRAIN * GRAIN;
-    unsigned long long start = current->start, end = current->start + current->memory;
-    CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
+    unsigned long long start;
     flock(table_file, LOCK_EX);
-    if (!current->card->oom || taken() + size <= current->card->oom) {
-        row_t *row;
-        while (start + size <= end && (row = overlapping(start, size))) start = row->start + row->size;
-        if (start + size <= end && take(start, size)) {
-            *at = (CUdeviceptr)(memory + start);
-            result = CUDA_SUCCESS;
-        }
-    }
+    taken(); /* forgets the dead */
+    CUresult result = find_room(size, &start);
     flock(table_file, LOCK_UN);
+    if (result == CUDA_SUCCESS) *at = (CUdeviceptr)(memory + start);
     return result;
 }
 
@@ -396,6 +424,7 @@ CUresult EXPORT cuMemFree(CUdeviceptr at) {
 CUresult EXPORT cuMemsetD32(CUdeviceptr at, unsigned int word, size_t count) {
     CONTEXT;
     if (!is_ours(at, count * 4)) return CUDA_ERROR_INVALID_VALUE;
+    if (load_code(0) != CUDA_SUCCESS) return CUDA_ERROR_OUT_OF_MEMORY;
     unsigned int *words = (unsigned int *)at;
     for (size_t i = 0; i < count; i++) words[i] = word;
     hold_stuck_bits();
@@ -501,6 +530,7 @@ CUresult EXPORT cuLaunchKernel(CUfunction function, unsigned int gx, unsigned in
     if (!is_ours((CUdeviceptr)words, units * (kernel == COUNT_DIFFERING ? 4 : 16)) ||
         !is_ours((CUdeviceptr)report, 16))
         return CUDA_ERROR_ILLEGAL_ADDRESS;
+    if (load_code(kernel) != CUDA_SUCCESS) return CUDA_ERROR_OUT_OF_MEMORY;
     gridDim.x = gx, blockDim.x = bx;
     for (blockIdx.x = 0; blockIdx.x < gx; blockIdx.x++)
         for (threadIdx.x = 0; threadIdx.x < bx; threadIdx.x++)

@@ -56,6 +56,17 @@ def test_memory_that_cannot_be_had_is_not_claimed(cuda_machine):
     assert search(PCI, MARK).marks > 0
 
 
+@pytest.mark.parametrize("no_cubin", [False, True])
+def test_code_that_the_card_loads_when_it_is_first_used_finds_room(cuda_machine, no_cubin):
+    cuda_machine.has(code_kib=256, no_cubin=no_cubin)
+
+    report = wipe_report(PCI)
+
+    assert report.trouble == ""
+    # Its room is not claimed: the driver's own code, and both kernels.
+    assert report.proven_bytes == (62 << 20) - (256 << 10) * (1 if no_cubin else 3)
+
+
 def test_memory_that_another_process_has_is_not_claimed(cuda_machine):
     holds = subprocess.Popen(
         [
@@ -91,7 +102,8 @@ def test_a_memory_error_says_that_the_card_must_not_be_lent(cuda_machine):
 
 
 def test_a_driver_that_hangs_is_killed_and_what_was_reached_is_said(cuda_machine, monkeypatch):
-    cuda_machine.has(hang="cuLaunchKernel")
+    # The kernels are tried before anything is filled.
+    cuda_machine.has(hang="cuLaunchKernel", hang_after=2)
     monkeypatch.setattr(service, "GRACE_S", 0.5)
     began = time.monotonic()
 
