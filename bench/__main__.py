@@ -5,7 +5,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("booking", "free_search", "hot_slot", "lease_start", "lxd_start", "nvml_inventory", "p4_gateway", "quickstart")
+NAMES = (
+    "booking",
+    "free_search",
+    "hot_slot",
+    "lease_start",
+    "lxd_start",
+    "nvml_inventory",
+    "p4_gateway",
+    "quickstart",
+    "site_memory",
+)
 
 
 def main() -> int:
