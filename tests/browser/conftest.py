@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from time import monotonic
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 from zoneinfo import ZoneInfo
@@ -238,8 +239,10 @@ def line_of(page: Page, resource: Resource) -> Locator:
 
 def spot(page: Page, resource: Resource, moment: datetime) -> tuple[float, float]:
     """Return the point on the screen where a device's lane shows a moment of the day that is open."""
-    lane = line_of(page, resource).locator(".lane").bounding_box()
-    assert lane is not None
+    # The board may be drawing the line anew at this very moment; then it has no place for an instant.
+    deadline = monotonic() + 5
+    while (lane := line_of(page, resource).locator(".lane").bounding_box()) is None:
+        assert monotonic() < deadline, f"{resource} is not on the board"
     local = moment.astimezone(ROME)
     midnight = datetime.combine(local.date(), time(0), ROME)
     next_midnight = datetime.combine(local.date() + timedelta(days=1), time(0), ROME)
