@@ -1,9 +1,13 @@
 """Wipes what a lease had: a slice, a card, or a card that is cut into slices."""
 
+import time
+
 from adapters.contract import Check
 from adapters.gpu_memory.service import BUDGET_S, wipe
 from adapters.nvml import NvmlUnavailable, card_at
 
+_LEAST_S = 5.0
+"""What each slice gets, however little is left."""
 _EXPECTED = "all that CUDA reaches is overwritten"
 
 
@@ -16,7 +20,7 @@ def wipe_card(
 ) -> tuple[Check, ...]:
     """Overwrite the memory of a card, or of one slice of it; of a card that is cut, all its slices.
 
-    The budget is for each slice. Never raises for the card: what could not be done has not passed.
+    The budget is for all of it. Never raises for the card: what could not be done has not passed.
     """
     if mig_uuid is not None:
         return wipe(mig_uuid, budget_s=budget_s, leave_mib=leave_mib)
@@ -30,9 +34,12 @@ def wipe_card(
         return wipe(pci, budget_s=budget_s, leave_mib=leave_mib)
     if not card.slices:
         return (_not_wiped(pci, "MIG is on and no slice is cut, so CUDA reaches none of the memory."),)
-    return tuple(
-        check for part in card.slices for check in wipe(part.uuid, budget_s=budget_s, leave_mib=leave_mib)
-    )
+    checks: list[Check] = []
+    ends = time.monotonic() + budget_s
+    for part in card.slices:
+        left_s = max(_LEAST_S, ends - time.monotonic())
+        checks += wipe(part.uuid, budget_s=left_s, leave_mib=leave_mib)
+    return tuple(checks)
 
 
 def _not_wiped(pci: str, reason: str) -> Check:

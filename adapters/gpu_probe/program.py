@@ -23,8 +23,8 @@ FINE, NOT_AS_IT_SHOULD_BE, WRONG_COMMAND, CANNOT_LOOK, TOO_LATE = range(5)
 VERBS = ("inventory", "measure", "health", "baseline", "prove", "wipe")
 _LISTS_CHECKS = ("prove", "wipe")
 _LOOK_S = 60.0
-_BEYOND_BUDGET_S = 20.0
-_MOST_SLICES = 7
+_BEYOND_BUDGET_S = 120.0
+_MOST_CARDS = 16
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -102,10 +102,9 @@ def _deadline_s(wishes: argparse.Namespace) -> float:
     if wishes.deadline_s is not None:
         return float(wishes.deadline_s)
     if wishes.verb == "wipe" or wishes.wipe:
-        # How many cards and slices there are is known only to the process that looks.
-        at_most = len(wishes.pci) or 16
-        slices = at_most * (1 if wishes.mig else _MOST_SLICES)
-        return _LOOK_S + slices * float(wishes.budget_s + _BEYOND_BUDGET_S)
+        # How many cards there are is known only to the process that looks.
+        at_most = len(wishes.pci) or _MOST_CARDS
+        return _LOOK_S + at_most * float(wishes.budget_s + _BEYOND_BUDGET_S)
     return _LOOK_S
 
 
@@ -149,7 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--baseline", metavar="JSON", help="what the verb baseline printed, or a file with it")
     parser.add_argument("--idle-memory-mib", type=int, default=1024, help="more MiB in use is not idle (1024)")
     parser.add_argument("--wipe", action="store_true", help="with prove: overwrite the memory first")
-    parser.add_argument("--budget-s", type=float, default=120.0, help="time for wiping one card or slice (120)")
+    parser.add_argument("--budget-s", type=float, default=120.0, help="time for wiping one card (120)")
     parser.add_argument(
         "--leave-mib", type=int, help="how much a wipe may leave out of reach (1024, more of large cards)"
     )
