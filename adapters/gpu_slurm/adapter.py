@@ -330,7 +330,9 @@ def _close(slurm: Slurm, settings: SlurmSettings, order: LeaseOrder) -> Reservat
             break
         if time.monotonic() > deadline:
             raise OutcomeUnknown(f"Slurm does not end {alive[0].label}, though it was told to.")
-        slurm.cancel(alive)
+        # A job that ended by itself meanwhile is refused; the next look tells.
+        with suppress(DeviceRefused):
+            slurm.cancel(alive)
         time.sleep(_PAUSE_S)
     if mine is None:
         return None

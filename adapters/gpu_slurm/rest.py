@@ -188,9 +188,10 @@ class SlurmRest:
     def cancel(self, jobs: tuple[Job, ...]) -> None:
         """End the jobs: first kill what runs, for jobs that ignore a polite request, then cancel."""
         for job in jobs:
+            place = f"job/{job.id}"
             if job.state not in ("PENDING", "COMPLETING"):
-                self._call("DELETE", f"job/{job.id}?signal=KILL&flags=FULL_JOB", "kill jobs")
-            self._call("DELETE", f"job/{job.id}", "cancel jobs", may_be_gone=True)
+                self._call("DELETE", f"{place}?signal=KILL&flags=FULL_JOB", "kill jobs", may_be_gone=True)
+            self._call("DELETE", place, "cancel jobs", may_be_gone=True)
 
     # --- underneath -------------------------------------------------------------------------------
 
@@ -230,7 +231,7 @@ class SlurmRest:
         words = "; ".join(_words(entry) for entry in _maps(said.get("errors")))
         if answer.status_code == 200 and not words:
             return said
-        if may_be_gone and "invalid job id" in words.lower():
+        if may_be_gone and any(piece in words.lower() for piece in ("invalid job id", "already complet")):
             return said
         raise self._error(answer, words, changes=changes, what=what)
 

@@ -11,6 +11,7 @@ import pytest
 from adapters.contract import Holder, LeaseOrder, Secrets, Target
 from adapters.emulators.slurm import SlurmEmulator
 from adapters.gpu_slurm.adapter import GpuSlurm
+from tests.adapters.gpu_slurm.holder import SlurmHolder
 from tests.daemons.slurm.fixtures import slurm_cluster
 
 __all__ = ["slurm_cluster"]
@@ -85,3 +86,33 @@ def order_for() -> Callable[..., LeaseOrder]:
         return LeaseOrder(**(values | wishes))
 
     return make
+
+
+@pytest.fixture(params=["emulator", "daemons"])
+def cluster(request):
+    """A cluster of Slurm 22.05, emulated and real; empty before and after."""
+    if request.param == "emulator":
+        with emulator(OLD) as slurm:
+            yield slurm
+    else:
+        slurm = request.getfixturevalue("slurm_cluster")
+        yield slurm
+        slurm.empty()
+
+
+@pytest.fixture(params=["commands", "rest"])
+def newer(request):
+    """A cluster of Slurm 25.05, emulated, and how it is reached."""
+    with emulator(NEW) as slurm:
+        settings = settings_of(slurm) if request.param == "commands" else rest_settings_of(slurm)
+        yield slurm, settings
+
+
+@pytest.fixture
+def target(cluster):
+    return target_with(settings_of(cluster))
+
+
+@pytest.fixture
+def holder(cluster):
+    return SlurmHolder(cluster.run, "games")
