@@ -42,6 +42,7 @@ LIST = """NVRM version,CUDA version
 
 Device Index,Device Minor,Model,Brand,GPU UUID,Bus Location,Architecture
 """
+JOIN = "find /sys/fs/cgroup -maxdepth 2 -path '*/cgroup.procs' | while read all; do echo $$ >$all; done"
 PRESEED = """
 config: {{core.https_address: "{address}:8443", images.auto_update_interval: "0"}}
 storage_pools: [{{name: default, driver: dir}}]
@@ -95,6 +96,7 @@ class LxdDaemon:
         for process in (first, self.server):
             if process is not None:
                 process.wait(timeout=10)
+        self._clear_groups()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _open(self) -> None:
@@ -134,6 +136,14 @@ class LxdDaemon:
             self.trust(pem, name=name)
         self.certificate = Path(f"/proc/{self._inner}/root{self.folder}/lxd/server.crt").read_text()
 
+    def _clear_groups(self) -> None:
+        # They are the host's: what was in them outlives the namespaces.
+        root = Path("/sys/fs/cgroup")
+        for ours in (root / self.folder.name, *root.glob(f"*/{self.folder.name}")):
+            for group in sorted((ours, *ours.rglob("*/")), reverse=True):
+                with suppress(FileNotFoundError):
+                    _await(lambda group=group: _is_gone(group), 5, lambda: "a control group is still in use")
+
     def _connect(self) -> None:
         # The name of the network card is the lock on its addresses.
         for number in range(250):
@@ -147,6 +157,7 @@ class LxdDaemon:
                 break
         else:
             raise RuntimeError(f"No network card could be made: {made.stderr.decode()}")
+        self.link = name
         net = f"198.18.{number}"
         self.address, self.straight = f"{net}.2", f"{net}.65"
         for command in (
@@ -167,7 +178,7 @@ class LxdDaemon:
         """Start the daemon, and wait until it answers."""
         with (self.folder / "lxd.log").open("ab") as log:
             self.server = subprocess.Popen(
-                [*self._enter(), "lxd", "--group", "root"],
+                [*self._enter(), "sh", "-c", f"{JOIN}; exec lxd --group root"],
                 env=self._environment(),
                 stdout=log,
                 stderr=log,
@@ -231,7 +242,7 @@ class LxdDaemon:
     # --- underneath -------------------------------------------------------------------------------
 
     def _enter(self) -> list[str]:
-        return ["nsenter", "-t", str(self._inner), "-m", "-n", "-p"]
+        return ["nsenter", "-t", str(self._inner), "-m", "-n", "-p", "-C"]
 
     def _environment(self) -> dict[str, Any]:
         return {
@@ -248,6 +259,16 @@ class LxdDaemon:
 
 def _only_child(process: int) -> int:
     return int(Path(f"/proc/{process}/task/{process}/children").read_text().split()[0])
+
+
+def _is_gone(group: Path) -> bool:
+    try:
+        group.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def _await(condition: Callable[[], bool], seconds: float, why: Callable[[], str]) -> None:

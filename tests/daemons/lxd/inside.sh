@@ -2,6 +2,26 @@
 # $1: a folder of this run; $2: see below. When this process ends, the kernel ends all others in here.
 set -e
 here=$1
+# Control groups below groups of this run, which are taken away afterwards with all that is in them.
+groups() {
+	if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+		echo /sys/fs/cgroup
+	else
+		find /sys/fs/cgroup -mindepth 1 -maxdepth 1 -type d
+	fi
+}
+if [ -z "$CONFINED" ]; then
+	for group in $(groups); do
+		ours=$group/$(basename "$here")
+		mkdir "$ours"
+		for file in cpuset.cpus cpuset.mems; do
+			if [ -e "$group/$file" ]; then cat "$group/$file" >"$ours/$file"; fi
+		done
+		echo 0 >"$ours/cgroup.procs"
+	done
+	CONFINED=yes exec unshare -C bash "$0" "$@"
+fi
+
 mount --make-rprivate /
 mount -t proc proc /proc
 ip link set lo up
@@ -9,7 +29,12 @@ echo 1 >/proc/sys/net/ipv4/ip_forward
 
 # A /sys of this network, with the control groups of the host.
 mkdir -p "$here"/{groups,sys,pci,dev,lxd,drivers/nvidia,drivers/vfio-pci}
-mount --rbind /sys/fs/cgroup "$here/groups"
+mount -t tmpfs -o mode=755 groups "$here/groups"
+for group in $(groups); do
+	place=$here/groups/${group#/sys/fs/cgroup}
+	mkdir -p "$place"
+	mount --bind "$group/$(basename "$here")" "$place"
+done
 mount -t sysfs sysfs /sys
 mount --rbind "$here/groups" /sys/fs/cgroup
 umount -R -l "$here/groups"
