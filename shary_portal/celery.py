@@ -28,6 +28,6 @@ app.conf.beat_schedule = {
     "fold use": {
         "task": "reservations.fold_use",
         "schedule": 3600.0,
-        "options": {"expires": 600},
+        "options": {"queue": BELL_QUEUE, "expires": 600},
     },
 }
