@@ -38,23 +38,21 @@ class GpuSsh(Adapter):
         settings = _settings_of(target.settings)
         with self._connect(settings) as host:
             seen = _Seen(host.look("observe", with_cards=True))
-        wanted = settings.wanted_parts
+        wanted = settings.wanted_cards
         there = {card["pci"]: card for card in seen.cards}
-        slices = {one["uuid"] for card in seen.cards for one in card["slices"]}
         complaints = list(seen.complaints)
-        complaints += [f"The machine shows no card at {pci}." for pci, _ in wanted if pci not in there]
-        complaints += [f"The machine shows no slice {mig}." for _, mig in wanted if mig and mig not in slices]
-        users = [lease for lease in seen.leases if lease.overlaps(wanted)]
+        complaints += [f"The machine shows no card at {pci}." for pci in wanted if pci not in there]
+        users = [lease for lease in seen.leases if not set(lease.cards).isdisjoint(wanted)]
         carrier = max(users, key=lambda user: (user.resource == target.resource_id, user.epoch), default=None)
         notes = [f"{user.account} is {user.phase} and has the card." for user in users]
         measurements: dict[str, float] = {}
-        for pci, mig in wanted:
-            if pci in there and not mig:
+        for pci in wanted:
+            if pci in there:
                 prefix = "" if len(wanted) == 1 else f"{pci} "
                 measurements |= {
                     prefix + name: float(number) for name, number in there[pci]["measurements"].items()
                 }
-        unfit = [f"{pci}: {there[pci]['unfit']}." for pci, _ in wanted if pci in there and there[pci]["unfit"]]
+        unfit = [f"{pci}: {there[pci]['unfit']}." for pci in wanted if pci in there and there[pci]["unfit"]]
         return Observation(
             healthy=not complaints,
             carries=carrier.lease_id if carrier else None,
@@ -67,14 +65,14 @@ class GpuSsh(Adapter):
     def provision(self, order: LeaseOrder) -> Access:
         """Make the account, which nobody can enter yet, and take the cards for it."""
         settings = _settings_of(order.target.settings)
-        parts = _parts_of(settings, order)
+        cards = _cards_of(settings, order)
         with self._connect(settings) as host:
             host.change(
                 "prepare",
                 lease=order.lease_id,
                 epoch=order.epoch,
                 resource=order.target.resource_id,
-                parts=parts,
+                cards=cards,
                 ends_at=order.ends_at.astimezone(UTC).isoformat(),
             )
             mine = _look_for(host, order)
@@ -87,10 +85,10 @@ class GpuSsh(Adapter):
     def admit(self, order: LeaseOrder) -> None:
         """Let the holder in with the keys of the order, and no others; let the account use the cards."""
         settings = _settings_of(order.target.settings)
-        parts = _parts_of(settings, order)
+        cards = _cards_of(settings, order)
         keys = [_key(key) for key in order.holder.ssh_keys]
         with self._connect(settings) as host:
-            host.change("open", lease=order.lease_id, epoch=order.epoch, parts=parts, keys=keys)
+            host.change("open", lease=order.lease_id, epoch=order.epoch, cards=cards, keys=keys)
             mine = _look_for(host, order)
         if mine is None or not (mine.is_open and mine.has_cards) or mine.phase != "open" or mine.keys != keys:
             raise OutcomeUnknown(f"{settings.host} says that it opened {_name(order)}, but shows it closed.")
@@ -110,13 +108,12 @@ class GpuSsh(Adapter):
     def release(self, order: LeaseOrder) -> CleanProof:
         """Delete the account and all that is its holder's, then prove it in a fresh process."""
         settings = _settings_of(order.target.settings)
-        parts = _parts_of(settings, order)
+        cards = _cards_of(settings, order)
         with self._connect(settings) as host:
             host.change("clean", lease=order.lease_id, epoch=order.epoch)
-        with self._connect(settings) as host:
             checks = tuple(
                 TypeAdapter(Check).validate_python(entry)
-                for entry in host.look("prove", lease=order.lease_id, epoch=order.epoch, parts=parts)
+                for entry in host.look("prove", lease=order.lease_id, epoch=order.epoch, cards=cards)
             )
             mine = _look_for(host, order)
         marked = Check(
@@ -152,7 +149,7 @@ class _SeenLease:
     epoch: int
     resource: str
     account: str
-    parts: tuple[tuple[str, str], ...]
+    cards: list[str]
     ends_at: datetime
     phase: str
     keys: list[str]
@@ -160,13 +157,6 @@ class _SeenLease:
     is_open: bool
     has_cards: bool
     processes: int
-
-    def overlaps(self, wanted: tuple[tuple[str, str], ...]) -> bool:
-        return any(
-            pci == other and (not mig or not theirs or mig == theirs)
-            for pci, mig in self.parts
-            for other, theirs in wanted
-        )
 
 
 class _Seen:
@@ -182,7 +172,7 @@ class _Seen:
                 epoch=entry["epoch"],
                 resource=entry["resource"],
                 account=entry["account"],
-                parts=tuple((pci, mig) for pci, mig in entry["parts"]),
+                cards=entry["cards"],
                 ends_at=datetime.fromisoformat(entry["ends_at"]),
                 phase=entry["phase"],
                 keys=entry["keys"],
@@ -209,12 +199,12 @@ def _settings_of(values: Json) -> SshSettings:
         raise InvalidSettings(f"The settings cannot work: {field}: {first['msg']}.") from error
 
 
-def _parts_of(settings: SshSettings, order: LeaseOrder) -> list[list[str]]:
-    if not settings.wanted_parts:
+def _cards_of(settings: SshSettings, order: LeaseOrder) -> list[str]:
+    if not settings.wanted_cards:
         raise InvalidSettings(
             f"{order.target.name} has no cards: give “pci” for one card, or “cards” for a whole machine."
         )
-    return [list(part) for part in settings.wanted_parts]
+    return list(settings.wanted_cards)
 
 
 def _key(line: str) -> str:
@@ -230,7 +220,7 @@ def _name(order: LeaseOrder) -> str:
 
 def _access_to(settings: SshSettings, mine: _SeenLease) -> Access:
     host, port = settings.login_host or settings.host, settings.login_port or settings.port
-    count = len(mine.parts)
+    count = len(mine.cards)
     yours = "The card is yours" if count == 1 else f"{count} cards are yours"
     return Access(
         instructions=(

@@ -7,7 +7,7 @@ from adapters.contract import FoundDevice
 
 
 def found_host(*, name: str, cards: Sequence[dict[str, Any]]) -> FoundDevice:
-    """Return the machine with its cards as parts, and with MIG slices as parts of those."""
+    """Return the machine with its cards as parts."""
     parts = tuple(_found_card(card) for card in cards)
     models = dict.fromkeys(part.model for part in parts)
     model = ", ".join(
@@ -39,14 +39,4 @@ def _found_card(card: dict[str, Any]) -> FoundDevice:
         serial=card["serial"],
         attributes=attributes,
         settings={"pci": card["pci"]},
-        parts=tuple(
-            FoundDevice(
-                name=one["uuid"],
-                kind="gpu_slice",
-                model=one["model"],
-                attributes={"model": one["model"], "pci": card["pci"], "uuid": one["uuid"]},
-                settings={"pci": card["pci"], "mig_uuid": one["uuid"]},
-            )
-            for one in card["slices"]
-        ),
     )

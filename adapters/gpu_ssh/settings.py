@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints
 from pydantic.dataclasses import dataclass
 
 from adapters.contract import AdapterDescription
@@ -42,10 +42,6 @@ class SshSettings:
         PciAddress | None,
         Field(title="Card", description="The PCI address of the card, such as 0000:65:00.0; of a part only."),
     ] = None
-    mig_uuid: Annotated[
-        Annotated[str, StringConstraints(pattern=r"^MIG-[0-9A-Za-z/-]{1,80}$")] | None,
-        Field(title="MIG slice", description="For a part of a card that was partitioned beforehand."),
-    ] = None
     cards: Annotated[
         tuple[PciAddress, ...],
         Field(title="All cards", description="For the whole machine: the PCI addresses of the cards it lends."),
@@ -65,18 +61,10 @@ class SshSettings:
         Field(title="Patience", gt=0, le=600, description="Seconds that the machine may take for an action."),
     ] = 60.0
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> "SshSettings":
-        if self.mig_uuid is not None and self.pci is None:
-            raise ValueError("A MIG slice needs the PCI address of its card.")
-        return self
-
     @property
-    def wanted_parts(self) -> tuple[tuple[str, str], ...]:
-        """Return what a lease gets, as address and slice: the part's card, or all of the machine."""
-        if self.pci:
-            return ((self.pci, self.mig_uuid or ""),)
-        return tuple((pci, "") for pci in self.cards)
+    def wanted_cards(self) -> tuple[str, ...]:
+        """Return the PCI addresses that a lease gets: the part's card, or all of the machine."""
+        return (self.pci,) if self.pci else self.cards
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -87,7 +75,7 @@ class SshParameters:
 DESCRIPTION = AdapterDescription(
     name="gpu_ssh",
     title="GPU on a Linux machine (ssh)",
-    kinds=("gpu", "gpu_slice", "gpu_host"),
+    kinds=("gpu", "gpu_host"),
     settings=SshSettings,
     attributes=GpuAttributes,
     parameters=SshParameters,

@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from adapters.emulators.lxd.nouns import HostCard
-from adapters.gpu_ssh.host.lease import Part
-from adapters.gpu_ssh.host.system import Account, Card, Shares, System, Way
+from adapters.gpu_ssh.host.system import Account, Card, System, Way
 
 _IDLE_MIB = 4
 
@@ -30,8 +29,8 @@ class EmulatedAccount:
 @dataclass
 class _State:
     accounts: dict[str, EmulatedAccount] = field(default_factory=dict)
-    shares: dict[str, dict[int, str]] = field(default_factory=dict)
-    """Who may use a card; a card that is missing here is open to everybody."""
+    users: dict[str, list[int]] = field(default_factory=dict)
+    """Which user ids may use a card; a card that is missing here is open to everybody."""
 
 
 class EmulatedSystem(System):
@@ -115,15 +114,15 @@ class EmulatedSystem(System):
     def obstacles(self) -> list[str]:
         return []
 
-    def shares(self, pci: str) -> Shares | None:
-        found = self._state.shares.get(pci)
-        return None if found is None else dict(found)
+    def users_of(self, pci: str) -> frozenset[int] | None:
+        found = self._state.users.get(pci)
+        return None if found is None else frozenset(found)
 
-    def can_open(self, part: Part, uid: int | None) -> bool:
-        found = self._state.shares.get(part.pci)
+    def can_open(self, pci: str, uid: int | None) -> bool:
+        found = self._state.users.get(pci)
         return found is None or uid in found
 
-    def probe(self, card: Card | None, part: Part) -> list[dict[str, object]]:
+    def probe(self, pci: str, card: Card | None) -> list[dict[str, object]]:
         return []
 
     def cards_of(self, name: str) -> list[HostCard]:
@@ -131,7 +130,7 @@ class EmulatedSystem(System):
         account = self._state.accounts.get(name)
         if account is None:
             return []
-        return [card for card in self.host_cards if self.can_open(Part(card.pci), account.uid)]
+        return [card for card in self.host_cards if self.can_open(card.pci, account.uid)]
 
     # --- deeds --------------------------------------------------------------------------------------
 
@@ -164,15 +163,15 @@ class EmulatedSystem(System):
         self._state.accounts.pop(name, None)
         self._changed()
 
-    def share_card(self, pci: str, shares: Shares) -> None:
-        self._state.shares[pci] = dict(shares)
+    def give_card(self, pci: str, uids: frozenset[int]) -> None:
+        self._state.users[pci] = sorted(uids)
         self._changed()
 
     # --- from outside -----------------------------------------------------------------------------------
 
     def reboot(self) -> None:
         """Forget what a restart forgets: device files are made anew, open to everybody."""
-        self._state.shares.clear()
+        self._state.users.clear()
         self._changed()
 
     def _changed(self) -> None:
@@ -190,7 +189,5 @@ def _load(file: Path | None) -> _State:
     written = json.loads(file.read_text())
     return _State(
         accounts={name: EmulatedAccount(**entry) for name, entry in written["accounts"].items()},
-        shares={
-            pci: {int(uid): mig for uid, mig in shares.items()} for pci, shares in written["shares"].items()
-        },
+        users=written["users"],
     )

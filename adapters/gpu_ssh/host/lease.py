@@ -25,18 +25,6 @@ def comment_for(lease_id: str) -> str:
 
 
 @dataclass(frozen=True)
-class Part:
-    """A card, or one MIG slice of it."""
-
-    pci: str
-    mig: str = ""
-
-    def overlaps(self, other: Part) -> bool:
-        """Say whether two leases cannot have the two at the same time."""
-        return self.pci == other.pci and (not self.mig or not other.mig or self.mig == other.mig)
-
-
-@dataclass(frozen=True)
 class Record:
     """A lease as the host remembers it, over crashes and restarts."""
 
@@ -45,7 +33,8 @@ class Record:
     resource: str
     account: str
     uid: int
-    parts: tuple[Part, ...]
+    cards: tuple[str, ...]
+    """PCI addresses."""
     ends_at: datetime
     phase: str
     changed_at: datetime
@@ -60,9 +49,9 @@ class Record:
         """Say whether its end has passed."""
         return self.ends_at <= now
 
-    def overlaps(self, parts: tuple[Part, ...]) -> bool:
+    def has_one_of(self, cards: tuple[str, ...]) -> bool:
         """Say whether it has one of these cards."""
-        return any(mine.overlaps(other) for mine in self.parts for other in parts)
+        return not set(self.cards).isdisjoint(cards)
 
     def as_json(self) -> dict[str, object]:
         """Return what goes into its file."""
@@ -72,7 +61,7 @@ class Record:
             "resource": self.resource,
             "account": self.account,
             "uid": self.uid,
-            "parts": [[part.pci, part.mig] for part in self.parts],
+            "cards": list(self.cards),
             "ends_at": self.ends_at.isoformat(),
             "phase": self.phase,
             "changed_at": self.changed_at.isoformat(),
@@ -82,16 +71,16 @@ class Record:
     @classmethod
     def from_json(cls, written: dict[str, object]) -> Record:
         """Return the record of a file; raise ValueError, TypeError or KeyError when it is none."""
-        parts, keys = written["parts"], written["keys"]
-        if not isinstance(parts, list) or not isinstance(keys, list):
-            raise TypeError("parts and keys are lists")
+        cards, keys = written["cards"], written["keys"]
+        if not isinstance(cards, list) or not isinstance(keys, list):
+            raise TypeError("cards and keys are lists")
         return cls(
             lease=str(written["lease"]),
             epoch=int(str(written["epoch"])),
             resource=str(written["resource"]),
             account=str(written["account"]),
             uid=int(str(written["uid"])),
-            parts=tuple(Part(str(pci), str(mig)) for pci, mig in parts),
+            cards=tuple(str(card) for card in cards),
             ends_at=datetime.fromisoformat(str(written["ends_at"])),
             phase=str(written["phase"]),
             changed_at=datetime.fromisoformat(str(written["changed_at"])),

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from itertools import chain
 from pathlib import Path
 
 from .lease import ACCOUNT, GONE, Record
@@ -70,7 +71,7 @@ class Ledger:
         text = file.read_text().strip() if file.exists() else ""
         first = int(text) if text.isdecimal() and int(text) in uids else uids.start
         known = {record.uid for record in self.records() if record.holds_cards}
-        for uid in [*range(first, uids.stop), *range(uids.start, first)]:
+        for uid in chain(range(first, uids.stop), range(uids.start, first)):
             if uid not in known and not is_used(uid):
                 _write(file, str(uid + 1))
                 return uid

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .configuration import Configuration
-from .lease import Part
 from .problems import Problem
 from .system import Card, System
 
@@ -28,7 +27,7 @@ def check_all(
     *,
     account: str,
     uid: int | None,
-    parts: tuple[Part, ...],
+    cards: tuple[str, ...],
 ) -> Iterator[Check]:
     """Look at everything that a holder could have left; without a user id, at what has names only."""
     found = system.account(account)
@@ -40,9 +39,9 @@ def check_all(
         yield _none("processes", system.processes(uid), "user ids of every thread in /proc")
         yield _none("files", system.files(uid), "owner of every file in the folders that holders can write")
         yield _none("shared memory, semaphores, message queues", system.ipc(uid), "/proc/sysvipc")
-    cards, complaint = _cards(system)
-    for part in parts:
-        yield from _of_card(system, configuration, part, cards.get(part.pci), complaint, uid)
+    seen, complaint = _cards(system)
+    for pci in cards:
+        yield from _of_card(system, configuration, pci, seen.get(pci), complaint, uid)
 
 
 def _cards(system: System) -> tuple[dict[str, Card], str]:
@@ -55,65 +54,55 @@ def _cards(system: System) -> tuple[dict[str, Card], str]:
 def _of_card(
     system: System,
     configuration: Configuration,
-    part: Part,
+    pci: str,
     card: Card | None,
     complaint: str,
     uid: int | None,
 ) -> Iterator[Check]:
-    where = f"{part.pci} {part.mig}".strip()
-    shares = system.shares(part.pci)
-    if shares is None:
-        users = ["everybody"]
-    else:
-        users = [f"user id {number}" for number, mig in shares.items() if not part.mig or mig == part.mig]
-    yield _none(f"users of {where}", users, "mode and access list of the device file")
+    users = system.users_of(pci)
+    names = ["everybody"] if users is None else [f"user id {number}" for number in sorted(users)]
+    yield _none(f"users of {pci}", names, "mode and access list of the device file")
     tried = [("nobody in particular", None)] + ([(f"user id {uid}", uid)] if uid is not None else [])
-    opened = [who for who, number in tried if system.can_open(part, number)]
+    opened = [who for who, number in tried if system.can_open(pci, number)]
     yield Check(
-        f"opening {where}",
+        f"opening {pci}",
         "refused",
         f"opened by {', '.join(opened)}" if opened else "refused",
         not opened,
         "tried as another account" + ("" if uid is None else " and with the lease's user id"),
     )
-    if part.mig:
-        # Processes and memory of the card are those of all its slices.
-        listed = card is not None and part.mig in {one.uuid for one in card.slices}
-        yield Check(
-            f"slice {part.mig}", "listed", "listed" if listed else complaint or "missing", listed, "driver"
-        )
-    elif card is None:
-        yield Check(f"use of {where}", "idle", complaint or "the driver does not see the card", False, "driver")
+    if card is None:
+        yield Check(f"use of {pci}", "idle", complaint or "the driver does not see the card", False, "driver")
     else:
         used = int(card.measurements.get("memory_used_mib", 0))
         idle = not card.processes and used <= configuration.idle_memory_mib
         yield Check(
-            f"use of {where}",
+            f"use of {pci}",
             f"no process, at most {configuration.idle_memory_mib} MiB in use",
             f"{len(card.processes)} processes, {used} MiB in use",
             idle,
             "driver",
         )
     if configuration.probe:
-        yield from _probed(system, card, part)
+        yield from _probed(system, pci, card)
 
 
-def _probed(system: System, card: Card | None, part: Part) -> Iterator[Check]:
+def _probed(system: System, pci: str, card: Card | None) -> Iterator[Check]:
     try:
-        answers = system.probe(card, part)
+        answers = system.probe(pci, card)
         if not answers:
             raise ValueError("it gave no check")
         for answer in answers:
             name = str(answer["name"])
             yield Check(
-                name=name if part.pci in name else f"{name} of {part.pci}",
+                name=name if pci in name else f"{name} of {pci}",
                 expected=str(answer.get("expected", "")),
                 found=str(answer.get("found", "")),
                 passed=answer["passed"] is True,
                 method=str(answer.get("method") or "probe of the host"),
             )
     except (Problem, KeyError, ValueError, TypeError) as error:
-        yield Check(f"probe of {part.pci}", "an answer", f"{error}"[:300], False, "probe of the host")
+        yield Check(f"probe of {pci}", "an answer", f"{error}"[:300], False, "probe of the host")
 
 
 def _none(name: str, found: list[str], method: str) -> Check:

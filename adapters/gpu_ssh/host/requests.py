@@ -9,7 +9,7 @@ from datetime import datetime
 
 from . import PROTOCOL, VERSION
 from .configuration import normal_pci
-from .lease import LEASE_ID, Part
+from .lease import LEASE_ID
 from .problems import Invalid, Problem, Refused
 from .verbs import Host
 
@@ -22,7 +22,6 @@ _KEY = re.compile(
     r"|sk-ecdsa-sha2-nistp256@openssh\.com) [A-Za-z0-9+/]{20,4000}={0,2}( [^\x00-\x1f\x7f]{0,200})?"
 )
 _RESOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/ -]{0,119}")
-_MIG = re.compile(r"(MIG-[0-9A-Za-z/-]{1,80})?")
 
 
 def answer(text: str, host: Callable[[], Host]) -> str:
@@ -76,17 +75,17 @@ def _perform(request: dict[str, object], make_host: Callable[[], Host]) -> objec
         raise Refused("There is no such verb.")
     lease, epoch = fields.text("lease", LEASE_ID), fields.number("epoch")
     if verb == "prepare":
-        resource, parts, ends_at = fields.text("resource", _RESOURCE), fields.parts(), fields.moment("ends_at")
+        resource, cards, ends_at = fields.text("resource", _RESOURCE), fields.cards(), fields.moment("ends_at")
         fields.done()
-        make_host().prepare(lease=lease, epoch=epoch, resource=resource, parts=parts, ends_at=ends_at)
+        make_host().prepare(lease=lease, epoch=epoch, resource=resource, cards=cards, ends_at=ends_at)
     elif verb == "open":
-        parts, keys = fields.parts(), fields.keys()
+        cards, keys = fields.cards(), fields.keys()
         fields.done()
-        make_host().open(lease=lease, epoch=epoch, parts=parts, keys=keys)
+        make_host().open(lease=lease, epoch=epoch, cards=cards, keys=keys)
     elif verb == "prove":
-        parts = fields.parts()
+        cards = fields.cards()
         fields.done()
-        return [vars(check) for check in make_host().prove(lease=lease, epoch=epoch, parts=parts)]
+        return [vars(check) for check in make_host().prove(lease=lease, epoch=epoch, cards=cards)]
     else:
         fields.done()
         host = make_host()
@@ -132,21 +131,14 @@ class _Fields:
             raise Refused(f"The request's “{name}” has no time zone.")
         return moment
 
-    def parts(self) -> tuple[Part, ...]:
-        value = self._values.pop("parts", None)
+    def cards(self) -> tuple[str, ...]:
+        value = self._values.pop("cards", None)
         if not isinstance(value, list) or not 0 < len(value) <= 64:
-            raise Refused("The request's “parts” are none.")
-        parts = []
-        for entry in value:
-            if not (isinstance(entry, list) and len(entry) == 2 and all(isinstance(one, str) for one in entry)):
-                raise Refused("Each of the request's “parts” is an address and a slice.")
-            if not _MIG.fullmatch(entry[1]):
-                raise Refused("A slice in the request's “parts” is none.")
-            try:
-                parts.append(Part(normal_pci(entry[0]), entry[1]))
-            except ValueError as error:
-                raise Refused(f"{error}.") from error
-        return tuple(parts)
+            raise Refused("The request's “cards” are none.")
+        try:
+            return tuple(normal_pci(entry) for entry in value)
+        except (ValueError, AttributeError):
+            raise Refused("Each of the request's “cards” is a PCI address.") from None
 
     def keys(self) -> tuple[str, ...]:
         value = self._values.pop("keys", None)

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from .lease import Part
-
 
 @dataclass(frozen=True)
 class Account:
@@ -28,15 +26,6 @@ class Way:
 
 
 @dataclass(frozen=True)
-class Slice:
-    """A MIG slice of a card."""
-
-    uuid: str
-    model: str
-    memory_mib: int = 0
-
-
-@dataclass(frozen=True)
 class Card:
     """A graphics card as its driver's tool sees it at this moment."""
 
@@ -48,11 +37,6 @@ class Card:
     measurements: Mapping[str, float] = field(default_factory=dict)
     processes: tuple[int, ...] = ()
     unfit: str = ""
-    slices: tuple[Slice, ...] = ()
-
-
-Shares = Mapping[int, str]
-"""Who may use a card: user ids, each with the MIG slice it is limited to; empty text for all of the card."""
 
 
 class System(ABC):
@@ -109,15 +93,15 @@ class System(ABC):
         """Return why a card could not be kept to one account on this machine, each with the way out."""
 
     @abstractmethod
-    def shares(self, pci: str) -> Shares | None:
-        """Return who beside root may use the card; None when everybody may."""
+    def users_of(self, pci: str) -> frozenset[int] | None:
+        """Return which user ids beside root may use the card; None when everybody may."""
 
     @abstractmethod
-    def can_open(self, part: Part, uid: int | None) -> bool:
+    def can_open(self, pci: str, uid: int | None) -> bool:
         """Try to open the card as this user id, or as nobody in particular, and say whether it opens."""
 
     @abstractmethod
-    def probe(self, card: Card | None, part: Part) -> list[dict[str, object]]:
+    def probe(self, pci: str, card: Card | None) -> list[dict[str, object]]:
         """Return the checks of the operator's own probe on a card."""
 
     # --- deeds --------------------------------------------------------------------------------------
@@ -147,5 +131,5 @@ class System(ABC):
         """Remove the account and its group."""
 
     @abstractmethod
-    def share_card(self, pci: str, shares: Shares) -> None:
+    def give_card(self, pci: str, uids: frozenset[int]) -> None:
         """Let these user ids use the card, and nobody else beside root."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from .configuration import Configuration
-from .lease import CLEANED, CLOSED, GONE, OPEN, PREPARED, Part, Record, account_for, comment_for
+from .lease import CLEANED, CLOSED, GONE, OPEN, PREPARED, Record, account_for, comment_for
 from .ledger import Ledger
 from .problems import Busy, Invalid, Problem, Refused, Unknown
 from .proof import Check, check_all
@@ -49,7 +49,6 @@ class Host:
                         "measurements": dict(card.measurements),
                         "processes": len(card.processes),
                         "unfit": card.unfit,
-                        "slices": [vars(part) for part in card.slices],
                     }
                     for card in self.system.cards()
                     if card.pci in self.configuration.cards
@@ -65,30 +64,30 @@ class Host:
             "epoch": record.epoch,
             "resource": record.resource,
             "account": record.account,
-            "parts": [[part.pci, part.mig] for part in record.parts],
+            "cards": list(record.cards),
             "ends_at": record.ends_at.isoformat(),
             "phase": record.phase,
             "keys": list(record.keys),
             "exists": self._account(record) is not None,
             "is_open": self.system.way_in(record.account) is not None,
-            "has_cards": any(self._may_use(record, part) for part in record.parts),
+            "has_cards": any(self._may_use(record, pci) for pci in record.cards),
             "processes": len(self.system.processes(record.uid)),
         }
 
-    def _may_use(self, record: Record, part: Part) -> bool:
-        shares = self.system.shares(part.pci)
-        return shares is None or record.uid in shares
+    def _may_use(self, record: Record, pci: str) -> bool:
+        users = self.system.users_of(pci)
+        return users is None or record.uid in users
 
     # --- opening ------------------------------------------------------------------------------------
 
     def prepare(
-        self, *, lease: str, epoch: int, resource: str, parts: tuple[Part, ...], ends_at: datetime
+        self, *, lease: str, epoch: int, resource: str, cards: tuple[str, ...], ends_at: datetime
     ) -> None:
         """Make the lease's account, locked, and take the cards for it; or take over a new end."""
         name = account_for(lease)
         with self._lock(name):
             with self._lock("cards"):
-                record = self._claim(lease, epoch, resource, parts, ends_at)
+                record = self._claim(lease, epoch, resource, cards, ends_at)
             if self._account(record) is None:
                 self.system.add_account(name, record.uid, comment_for(lease))
             if record.phase == OPEN:
@@ -97,9 +96,9 @@ class Host:
                 self._settle_all()
                 self._note(record, phase=PREPARED)
 
-    def open(self, *, lease: str, epoch: int, parts: tuple[Part, ...], keys: tuple[str, ...]) -> None:
+    def open(self, *, lease: str, epoch: int, cards: tuple[str, ...], keys: tuple[str, ...]) -> None:
         """Let the holder in with these keys, and let the account use the cards."""
-        self._refuse_rivals(lease, parts)
+        self._refuse_rivals(lease, cards)
         with self._lock(account_for(lease)):
             record = self._mine(lease, epoch)
             if record is None or record.phase in (GONE, CLEANED) or self._account(record) is None:
@@ -109,7 +108,7 @@ class Host:
             self._open(self._note(record, phase=OPEN, keys=keys))
 
     def _claim(
-        self, lease: str, epoch: int, resource: str, parts: tuple[Part, ...], ends_at: datetime
+        self, lease: str, epoch: int, resource: str, cards: tuple[str, ...], ends_at: datetime
     ) -> Record:
         """Take the cards for the lease, or say why it cannot have them. Writes the lease's mark."""
         record = self._mine(lease, epoch)
@@ -118,8 +117,8 @@ class Host:
                 f"The order is of epoch {epoch}, but {resource} was handed on "
                 f"in epoch {self.ledger.last_epoch(resource)}."
             )
-        self._refuse_rivals(lease, parts)
-        self._refuse_what_is_not_offered(parts)
+        self._refuse_rivals(lease, cards)
+        self._refuse_what_is_not_offered(cards)
         now = self.system.now()
         if record is None or record.phase == GONE:
             if self.system.account(account_for(lease)) is not None:
@@ -134,13 +133,13 @@ class Host:
                 resource=resource,
                 account=account_for(lease),
                 uid=self.ledger.next_uid(self.configuration.uids, self.system.is_used),
-                parts=parts,
+                cards=cards,
                 ends_at=ends_at,
                 phase=PREPARED,
                 changed_at=now,
             )
             self.ledger.write(record)
-        elif record.parts != parts:
+        elif record.cards != cards:
             raise Refused(f"The lease {lease} has other cards on this host than the order says.")
         else:
             record = self._note(record, epoch=epoch, ends_at=ends_at, resource=resource)
@@ -153,7 +152,7 @@ class Host:
         try:
             self._try_the_doors(record)
         except Problem:
-            self._settle((self._note(record, phase=CLOSED)).parts)
+            self._settle((self._note(record, phase=CLOSED)).cards)
             self.system.lock_out(record.account)
             raise
         way = Way(keys=record.keys, until=record.ends_at)
@@ -162,15 +161,14 @@ class Host:
 
     def _try_the_doors(self, record: Record) -> None:
         """Make sure that the account can open its own cards only, and nobody else those."""
-        for part in record.parts:
-            if self.system.can_open(part, None):
+        for pci in record.cards:
+            if self.system.can_open(pci, None):
                 raise Invalid(
-                    f"Every account of {self.system.hostname()} can open the card at {part.pci}: "
+                    f"Every account of {self.system.hostname()} can open the card at {pci}: "
                     "see docs/sites/ssh.md for the options of the driver."
                 )
-        own = {part.pci for part in record.parts}
         for pci in self.configuration.cards:
-            if pci not in own and self.system.can_open(Part(pci), record.uid):
+            if pci not in record.cards and self.system.can_open(pci, record.uid):
                 raise Invalid(
                     f"The account {record.account} can open the card at {pci} too, which is not its own."
                 )
@@ -186,7 +184,7 @@ class Host:
 
     def _close(self, record: Record) -> Record:
         record = self._note(record, phase=CLOSED)
-        self._settle(record.parts)
+        self._settle(record.cards)
         if self._account(record) is not None and self.system.way_in(record.account) is not None:
             self.system.lock_out(record.account)
         self.system.end_processes(record.account, record.uid)
@@ -208,17 +206,17 @@ class Host:
             else:
                 self._settle_all()
 
-    def prove(self, *, lease: str, epoch: int, parts: tuple[Part, ...]) -> list[Check]:
+    def prove(self, *, lease: str, epoch: int, cards: tuple[str, ...]) -> list[Check]:
         """Look for anything of the lease, and take its mark off when nothing is found."""
         record = self._mine(lease, epoch)
-        self._refuse_rivals(lease, parts)
+        self._refuse_rivals(lease, cards)
         checks = list(
             check_all(
                 self.system,
                 self.configuration,
                 account=account_for(lease),
                 uid=record.uid if record else None,
-                parts=parts,
+                cards=cards,
             )
         )
         if record is not None and record.phase == CLEANED and all(check.passed for check in checks):
@@ -246,12 +244,17 @@ class Host:
         try:
             with self._lock(record.account):
                 current = self.ledger.find(record.account)
-                is_open = current is not None and current.phase in (PREPARED, OPEN)
-                if current is not None and is_open and current.is_over(self.system.now()):
+                if current is not None and self._is_due(current):
                     self._close(current)
         except Problem as problem:
             return [f"{record.account}: {problem}"]
         return []
+
+    def _is_due(self, record: Record) -> bool:
+        """Say whether the lease has to be closed: it is over, or something of a closed one runs still."""
+        if record.phase in (PREPARED, OPEN):
+            return record.is_over(self.system.now())
+        return record.phase == CLOSED and bool(self.system.processes(record.uid))
 
     # --- underneath -----------------------------------------------------------------------------------
 
@@ -287,39 +290,37 @@ class Host:
         self.ledger.write(record)
         return record
 
-    def _refuse_rivals(self, lease: str, parts: tuple[Part, ...]) -> None:
+    def _refuse_rivals(self, lease: str, cards: tuple[str, ...]) -> None:
         for record in self.ledger.records():
-            if record.lease != lease and record.holds_cards and record.overlaps(parts):
+            if record.lease != lease and record.holds_cards and record.has_one_of(cards):
                 raise Busy(
-                    f"The card at {record.parts[0].pci} is taken by the lease {record.lease} "
+                    f"{' and '.join(record.cards)} is taken by the lease {record.lease} "
                     f"of epoch {record.epoch}, {record.phase}."
                 )
 
-    def _refuse_what_is_not_offered(self, parts: tuple[Part, ...]) -> None:
+    def _refuse_what_is_not_offered(self, cards: tuple[str, ...]) -> None:
         there = self.system.card_places()
-        for part in parts:
-            if part.pci not in self.configuration.cards:
+        for pci in cards:
+            if pci not in self.configuration.cards:
                 raise Invalid(
-                    f"The host does not offer a card at {part.pci}. "
+                    f"The host does not offer a card at {pci}. "
                     f"It offers: {', '.join(self.configuration.cards) or 'none'}."
                 )
-            if part.pci not in there:
-                raise Invalid(f"The host has no card at {part.pci}. It has: {', '.join(there) or 'none'}.")
+            if pci not in there:
+                raise Invalid(f"The host has no card at {pci}. It has: {', '.join(there) or 'none'}.")
         obstacles = self.system.obstacles()
         if obstacles:
             raise Invalid(" ".join(obstacles))
 
     def _settle_all(self) -> None:
         there = self.system.card_places()
-        self._settle(tuple(Part(pci) for pci in self.configuration.cards if pci in there))
+        self._settle(tuple(pci for pci in self.configuration.cards if pci in there))
 
-    def _settle(self, parts: tuple[Part, ...]) -> None:
-        """Give each card to the accounts whose lease is open, and to nobody else."""
+    def _settle(self, cards: tuple[str, ...]) -> None:
+        """Give each card to the account whose lease is open, and to nobody else."""
         with self._lock("nodes"):
             records = [record for record in self.ledger.records() if record.phase == OPEN]
-            for pci in {part.pci for part in parts}:
-                wanted = {
-                    record.uid: part.mig for record in records for part in record.parts if part.pci == pci
-                }
-                if self.system.shares(pci) != wanted:
-                    self.system.share_card(pci, wanted)
+            for pci in cards:
+                wanted = frozenset(record.uid for record in records if pci in record.cards)
+                if self.system.users_of(pci) != wanted:
+                    self.system.give_card(pci, wanted)

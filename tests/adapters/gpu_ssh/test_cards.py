@@ -60,7 +60,7 @@ def test_a_card_opened_to_everybody_after_the_lease_is_not_proven_clean(adapter,
     subprocess.run(["setfacl", "-b", str(machine.node(0))], check=True)
     machine.node(0).chmod(0o666)
 
-    checks = machine.ask(request | {"verb": "prove", "parts": [[H100, ""]]})["result"]
+    checks = machine.ask(request | {"verb": "prove", "cards": [H100]})["result"]
 
     assert {check["name"] for check in checks if not check["passed"]} == {
         f"users of {H100}",

@@ -17,10 +17,10 @@ ORDER = {
     "lease": "lease-1",
     "epoch": 1,
     "resource": "h100",
-    "parts": [[H100, ""]],
+    "cards": [H100],
     "ends_at": "2100-01-01T00:00:00+00:00",
 }
-OPEN = {"protocol": 1, "verb": "open", "lease": "lease-1", "epoch": 1, "parts": [[H100, ""]]}
+OPEN = {"protocol": 1, "verb": "open", "lease": "lease-1", "epoch": 1, "cards": [H100]}
 
 
 @pytest.fixture
@@ -47,12 +47,12 @@ def ask(emulator):
         {"epoch": -1},
         {"epoch": True},
         {"epoch": 2**64},
-        {"parts": []},
-        {"parts": [["/dev/sda", ""]]},
-        {"parts": [[H100, "; reboot"]]},
-        {"parts": [[H100]]},
-        {"parts": H100},
-        {"parts": [[H100, ""]] * 100},
+        {"cards": []},
+        {"cards": ["/dev/sda"]},
+        {"cards": [f"{H100}; reboot"]},
+        {"cards": [[H100]]},
+        {"cards": H100},
+        {"cards": [H100] * 100},
         {"ends_at": "tomorrow"},
         {"ends_at": "2100-01-01T00:00:00"},
         {"uid": 0},
@@ -103,7 +103,7 @@ def test_a_key_that_says_more_than_a_key_lets_nobody_in(ask, emulator, key):
 
 
 def test_a_card_that_the_machine_does_not_offer_is_not_lent(ask, emulator):
-    answer = ask(ORDER | {"parts": [["0000:00:02.0", ""]]})
+    answer = ask(ORDER | {"cards": ["0000:00:02.0"]})
 
     assert answer["problem"] == "invalid"
     assert "does not offer" in answer["message"]

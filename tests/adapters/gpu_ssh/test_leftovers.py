@@ -130,7 +130,7 @@ def test_a_process_that_outlives_the_account_is_found(machine, opened):
     late = subprocess.Popen(["setpriv", "--reuid", str(uid), "--clear-groups", "sleep", "60"])
     try:
         assert comes_true(lambda: of_uid(uid), within_s=5)
-        checks = machine.ask(lease | {"verb": "prove", "parts": [["0000:65:00.0", ""]]})["result"]
+        checks = machine.ask(lease | {"verb": "prove", "cards": ["0000:65:00.0"]})["result"]
     finally:
         late.kill()
         late.wait()

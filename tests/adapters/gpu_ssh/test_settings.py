@@ -13,7 +13,6 @@ LEAST = {"host": "gpu1.uni-a.example", "key_secret": "gpu.key", "host_key_secret
         {},
         {"pci": "65:00.0"},
         {"cards": ["0000:65:00.0", "B3:00.0"]},
-        {"pci": "0000:65:00.0", "mig_uuid": "MIG-c7384736-a75d-5afc-978f-d2f1294409fd"},
         {"login_host": "gate.uni-a.example", "login_port": 2222, "account": "lender"},
     ],
 )
@@ -29,7 +28,7 @@ def test_settings_of_a_site_are_accepted(more):
         ({"account": "Root"}, "account"),
         ({"port": 0}, "port"),
         ({"pci": "nvidia0"}, "pci"),
-        ({"mig_uuid": "MIG-1"}, ""),
+        ({"mig_uuid": "MIG-1"}, "mig_uuid"),
         ({"key_secret": "../key"}, "key_secret"),
         ({"timeout_s": 0}, "timeout_s"),
         ({"password": "secret"}, "password"),

@@ -7,9 +7,8 @@ import socket
 from datetime import datetime, timezone
 
 from ..configuration import Configuration
-from ..lease import Part
 from ..problems import Unknown
-from ..system import Account, Card, Shares, System, Way
+from ..system import Account, Card, System, Way
 from . import files, nvidia, processes
 from .accounts import Accounts
 from .commands import run
@@ -66,14 +65,14 @@ class LinuxSystem(System):
     def obstacles(self) -> list[str]:
         return self._nodes.obstacles()
 
-    def shares(self, pci: str) -> Shares | None:
-        return self._nodes.shares(pci)
+    def users_of(self, pci: str) -> frozenset[int] | None:
+        return self._nodes.users_of(pci)
 
-    def can_open(self, part: Part, uid: int | None) -> bool:
-        return self._nodes.can_open(part, uid)
+    def can_open(self, pci: str, uid: int | None) -> bool:
+        return self._nodes.can_open(pci, uid)
 
-    def probe(self, card: Card | None, part: Part) -> list[dict[str, object]]:
-        words = {"{pci}": part.pci, "{uuid}": part.mig or (card.uuid if card else "")}
+    def probe(self, pci: str, card: Card | None) -> list[dict[str, object]]:
+        words = {"{pci}": pci, "{uuid}": card.uuid if card else ""}
         command = [words.get(word, word) for word in self._configuration.probe]
         answers = json.loads(run(command, timeout_s=self._configuration.probe_s, may_fail=True) or "null")
         if not isinstance(answers, list) or not all(isinstance(entry, dict) for entry in answers):
@@ -96,6 +95,7 @@ class LinuxSystem(System):
         processes.end_all(name, uid)
 
     def remove_traces(self, name: str, uid: int) -> None:
+        processes.end_services(uid)
         self._accounts.remove_home(name)
         files.remove_files(uid, self._configuration.wipe)
         processes.remove_shared_objects(uid)
@@ -103,5 +103,5 @@ class LinuxSystem(System):
     def remove_account(self, name: str) -> None:
         self._accounts.remove(name)
 
-    def share_card(self, pci: str, shares: Shares) -> None:
-        self._nodes.share(pci, shares)
+    def give_card(self, pci: str, uids: frozenset[int]) -> None:
+        self._nodes.give(pci, uids)

@@ -11,9 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..configuration import Configuration
-from ..lease import Part
 from ..problems import Invalid, Unknown
-from ..system import Shares
 
 _ACL = "system.posix_acl_access"
 # acl(5) as the kernel keeps it: a version, then tag, permissions and id of each entry.
@@ -26,7 +24,7 @@ _NOBODY = 65534
 
 
 class Nodes:
-    """Device files of NVIDIA's driver: one for each card, some for all, one for each MIG capability."""
+    """Device files of NVIDIA's driver: one for each card, and some for all."""
 
     def __init__(self, configuration: Configuration) -> None:
         self._devices = Path(configuration.device_root)
@@ -57,42 +55,36 @@ class Nodes:
 
     # --- looking --------------------------------------------------------------------------------------
 
-    def shares(self, pci: str) -> Shares | None:
+    def users_of(self, pci: str) -> frozenset[int] | None:
         """Return who may use the card; None when its device file is open to more, or not there yet.
 
         What makes the file first says who may use it: so it had better be made here.
         """
         if pci not in self.minors():
-            return {}
+            return frozenset()
         try:
             users = access_list(self._card(pci))
         except FileNotFoundError:
             return None
         if users is None:
             return None
-        slices = self._slices_of_users(pci)
-        return {uid: slices.get(uid, "") for uid in users}
+        return frozenset(users)
 
-    def can_open(self, part: Part, uid: int | None) -> bool:
+    def can_open(self, pci: str, uid: int | None) -> bool:
         """Really try to open it, as that user id with no group; refused means: by its permissions."""
-        number = _NOBODY if uid is None else uid
-        if part.pci not in self.minors():
-            return False
-        nodes = [self._card(part.pci)]
-        return all(opens(node, number) for node in nodes)
+        return pci in self.minors() and opens(self._card(pci), _NOBODY if uid is None else uid)
 
     # --- setting ----------------------------------------------------------------------------------------
 
-    def share(self, pci: str, shares: Shares) -> None:
+    def give(self, pci: str, uids: frozenset[int]) -> None:
         """Let these user ids and root use the card, nobody else; make device files that are missing."""
         self._make_common()
         node = self._card(pci)
         if not node.exists():
             os.mknod(node, 0o600 | stat.S_IFCHR, os.makedev(_CARD_MAJOR, self.minors()[pci]))
-        set_access_list(node, dict.fromkeys(shares, _READ | _WRITE))
-        if access_list(node) != dict.fromkeys(shares, _READ | _WRITE):
+        set_access_list(node, dict.fromkeys(uids, _READ | _WRITE))
+        if access_list(node) != dict.fromkeys(uids, _READ | _WRITE):
             raise Unknown(f"The access list of {node} is not what was set.")
-        self._share_slices(pci, shares)
 
     def _card(self, pci: str) -> Path:
         minors = self.minors()
@@ -111,43 +103,6 @@ class Nodes:
             if not node.exists():
                 os.mknod(node, 0o600 | stat.S_IFCHR, os.makedev(major, minor))
                 node.chmod(0o666)
-
-    # --- MIG --------------------------------------------------------------------------------------------
-
-    def capabilities(self, pci: str) -> dict[tuple[int, int | None], int]:
-        """Return the minors of the card's MIG capabilities, by GPU instance and compute instance."""
-        found: dict[tuple[int, int | None], int] = {}
-        minors = self.minors()
-        if pci not in minors:
-            return found
-        root = self._driver / "capabilities" / f"gpu{minors[pci]}" / "mig"
-        for file in root.glob("gi*/**/access"):
-            match = re.search(r"DeviceFileMinor:\s*(\d+)", _text(file))
-            place = re.search(r"gi(\d+)(?:/ci(\d+))?/access$", str(file))
-            if match and place:
-                found[int(place[1]), int(place[2]) if place[2] else None] = int(match[1])
-        return found
-
-    def _capability(self, minor: int) -> Path:
-        return self._devices / "nvidia-caps" / f"nvidia-cap{minor}"
-
-    def slice_nodes(self, pci: str, gpu_instance: int, compute_instance: int) -> list[Path]:
-        """Return the two capability files that a slice needs."""
-        known = self.capabilities(pci)
-        try:
-            return [
-                self._capability(known[gpu_instance, None]),
-                self._capability(known[gpu_instance, compute_instance]),
-            ]
-        except KeyError:
-            raise Invalid(f"The driver lists no capability for the slice at {pci}.") from None
-
-    def _slices_of_users(self, pci: str) -> dict[int, str]:
-        return {}
-
-    def _share_slices(self, pci: str, shares: Shares) -> None:
-        if any(shares.values()):
-            raise Invalid("Slices of a card cannot be lent on this host yet: lend whole cards.")
 
 
 def _text(file: Path) -> str:

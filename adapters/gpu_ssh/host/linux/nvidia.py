@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from ..configuration import normal_pci
 from ..problems import Unknown
-from ..system import Card, Slice
+from ..system import Card
 from .commands import run
 
 _FIELDS = (
@@ -29,8 +28,6 @@ _NUMBERS = {
     "temperature.gpu": "temperature_celsius",
     "power.draw": "power_w",
 }
-_CARD = re.compile(r"GPU \d+: .*\(UUID: (GPU-[^)]+)\)")
-_SLICE = re.compile(r"\s+MIG (\S+)\s+Device\s+\d+: \(UUID: (MIG-[^)]+)\)")
 
 
 def read_cards(tool: str) -> tuple[Card, ...]:
@@ -41,8 +38,7 @@ def read_cards(tool: str) -> tuple[Card, ...]:
     if not rows:
         raise Unknown(f"“{tool}” lists no card: {text.strip()[:200] or 'it says nothing'}.")
     processes = _processes(tool)
-    slices = _slices(tool)
-    return tuple(_card(row, processes.get(row["uuid"], ()), slices.get(row["uuid"], ())) for row in rows)
+    return tuple(_card(row, processes.get(row["uuid"], ())) for row in rows)
 
 
 def _rows(text: str) -> Iterator[dict[str, str]]:
@@ -57,7 +53,7 @@ def _rows(text: str) -> Iterator[dict[str, str]]:
             yield row
 
 
-def _card(row: dict[str, str], processes: tuple[int, ...], slices: tuple[Slice, ...]) -> Card:
+def _card(row: dict[str, str], processes: tuple[int, ...]) -> Card:
     measurements = {
         name: number for field, name in _NUMBERS.items() if (number := _number(row[field])) is not None
     }
@@ -74,7 +70,6 @@ def _card(row: dict[str, str], processes: tuple[int, ...], slices: tuple[Slice, 
         unfit=f"{errors:.0f} memory errors that could not be corrected since the driver was loaded"
         if errors
         else "",
-        slices=slices,
     )
 
 
@@ -85,17 +80,6 @@ def _processes(tool: str) -> dict[str, tuple[int, ...]]:
         uuid, _, pid = (part.strip() for part in line.partition(","))
         if uuid.startswith(("GPU-", "MIG-")) and pid.isdecimal():
             found[uuid] = (*found.get(uuid, ()), int(pid))
-    return found
-
-
-def _slices(tool: str) -> dict[str, tuple[Slice, ...]]:
-    found: dict[str, tuple[Slice, ...]] = {}
-    card = ""
-    for line in run([tool, "-L"], may_fail=True).splitlines():
-        if match := _CARD.match(line):
-            card = match[1]
-        elif match := _SLICE.match(line):
-            found[card] = (*found.get(card, ()), Slice(uuid=match[2], model=f"MIG {match[1]}"))
     return found
 
 

@@ -88,6 +88,13 @@ def _tell_systemd(name: str, uid: int) -> None:
         run(["systemctl", "stop", "--no-block", f"user@{uid}.service"], may_fail=True)
 
 
+def end_services(uid: int) -> None:
+    """Let systemd take down what it keeps for the id, and wait for it: its manager and its folder in /run."""
+    if Path("/run/systemd/system").is_dir():
+        services = [f"user@{uid}.service", f"user-runtime-dir@{uid}.service"]
+        run(["systemctl", "stop", *services], may_fail=True)
+
+
 def shared_objects(uid: int) -> list[tuple[str, str]]:
     """Return kind and id of the System V objects that the id owns or made."""
     found = []
