@@ -1,5 +1,6 @@
 """What operators have to decide about their inventory: the latest answers, compared with it as it is now."""
 
+import json
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -9,11 +10,12 @@ from typing import Any
 from django.db.models import QuerySet, TextField
 from django.db.models.functions import Cast, Coalesce
 
+from adapters.contract import FoundDevice
+from adapters.contract.wire import from_json
 from resources.differences import Line, differences
 from resources.models import Decision, Discovery, Site
 from resources.recognition import Known
 from resources.selectors import known_trees
-from resources.services.discovery import devices_of
 
 FRESH = timedelta(days=14)
 """An older answer says too little of today to act on."""
@@ -99,6 +101,11 @@ def lines_of(discovery: Discovery, trees: Collection[Known]) -> tuple[Line, ...]
     known = [tree for tree in trees if (tree.id == asked if asked else tree.adapter == discovery.adapter)]
     others = [tree for tree in trees if tree not in known]
     return differences(devices_of(discovery), known, asked=asked, others=others)
+
+
+def devices_of(discovery: Discovery) -> tuple[FoundDevice, ...]:
+    """Return what was found, as the site said it."""
+    return tuple(from_json(FoundDevice, json.dumps(device)) for device in discovery.devices)
 
 
 def _ignored(site_ids: Collection[int]) -> dict[int, dict[str, Decision]]:

@@ -65,6 +65,16 @@ def relatives_of(resource_ids: Collection[UUID]) -> set[UUID]:
     return {key for pair in pairs.values_list("whole_id", "part_id") for key in pair} | set(resource_ids)
 
 
+def locked_family(resource_id: UUID) -> list[Resource]:
+    """Return a device with its wholes and parts, held in the order of their keys so that two never wait crosswise."""
+    return list(
+        Resource.objects.select_related("site")
+        .select_for_update(of=("self",), no_key=True)
+        .filter(pk__in=relatives_of([resource_id]))
+        .order_by("pk")
+    )
+
+
 def leases_on(resource_ids: Collection[UUID], statuses: Collection[Status]) -> list[Lease]:
     """Return the leases of the devices in some states, the earliest first."""
     return list(
@@ -130,10 +140,11 @@ def put_back_in_service(*, resource_id: UUID, actor: User, reason: str, now: dat
     if not words:
         raise IllegalMove("Say what you looked at and what you did; your words are kept with your name.")
     with transaction.atomic():
-        resource = Resource.objects.select_related("site").select_for_update(of=("self",)).get(pk=resource.pk)
+        family = locked_family(resource.pk)
+        resource = next(each for each in family if each.pk == resource_id)
         if resource.quarantined_at is None:
             raise IllegalMove(f"{resource} is not in quarantine; it can be booked.")
-        relatives = relatives_of([resource.pk])
+        relatives = {each.pk for each in family}
         unproven = leases_on(relatives, UNPROVEN)
         if unproven:
             raise IllegalMove(

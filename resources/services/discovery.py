@@ -8,12 +8,11 @@ from uuid import UUID
 
 import structlog
 from django.db import IntegrityError, transaction
-from django.db.models import Max, Q
+from django.db.models import Exists, OuterRef, Q
 
 from accounts.models import User
 from adapters.catalogue import CATALOGUE
-from adapters.contract import FoundDevice
-from adapters.contract.wire import Report, from_json, to_json
+from adapters.contract.wire import Report, to_json
 from resources.errors import CannotAsk, NotTheirSite
 from resources.models import Discovery, Resource, Site
 from resources.selectors import may_operate
@@ -106,13 +105,13 @@ def ask_behind(
 
 def ask_what_is_due(*, now: datetime) -> int:
     """Ask about each whole device that nobody asked about for a day; return how many questions came of it."""
+    lately = Discovery.objects.filter(resource=OuterRef("pk"), asked_at__gte=now - ASK_EVERY)
     due = (
         wholes_to_ask()
         .exclude(site__public_key="")
-        .annotate(last_asked_at=Max("discoveries__asked_at"))
-        .filter(Q(last_asked_at__isnull=True) | Q(last_asked_at__lt=now - ASK_EVERY))
+        .filter(~Exists(lately))
         .select_related("site")
-        .order_by("last_asked_at", "pk")
+        .order_by("site_id", "name")
     )
     asked: dict[int, int] = {}
     for whole in due[:1000]:
@@ -170,14 +169,11 @@ def give_up_unanswered(*, now: datetime) -> int:
 
 def forget_old(*, now: datetime) -> None:
     """Drop answers that newer ones have replaced long ago; what was decided on them is kept."""
-    newest = Discovery.objects.order_by("resource_id", "-asked_at").distinct("resource_id").values("pk")
+    newer = Discovery.objects.filter(
+        site=OuterRef("site"), resource=OuterRef("resource"), asked_at__gt=OuterRef("asked_at")
+    )
     old = Discovery.objects.filter(asked_at__lt=now - KEEP, next_try_at__isnull=True)
-    old.exclude(pk__in=newest).delete()
-
-
-def devices_of(discovery: Discovery) -> tuple[FoundDevice, ...]:
-    """Return what was found, as the site said it."""
-    return tuple(from_json(FoundDevice, json.dumps(device)) for device in discovery.devices)
+    old.filter(Exists(newer) | Q(resource__isnull=True)).delete()
 
 
 def errors_of(problems: Sequence[Any]) -> dict[str, list[str]]:

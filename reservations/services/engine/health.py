@@ -21,6 +21,7 @@ from reservations.services.quarantine import (
     WAITING,
     keep_back,
     leases_on,
+    locked_family,
     move_or_tell,
     relatives_of,
     touch_reservations,
@@ -94,12 +95,8 @@ def warn_of_unhealthy(*, now: datetime) -> None:
 
 def _take_unfit(resource_id: UUID, reason: str, *, site: Site, at: datetime, now: datetime) -> None:
     with transaction.atomic():
-        resource = (
-            Resource.objects.select_related("site")
-            .select_for_update(of=("self",), no_key=True)
-            .filter(pk=resource_id, site=site)
-            .first()
-        )
+        family = locked_family(resource_id)
+        resource = next((each for each in family if each.pk == resource_id and each.site_id == site.pk), None)
         if resource is None or not _is_new(resource, reason, at):
             return
         if keep_back(resource, reason=reason, now=now):

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from adapters.contract.wire import Failure, Report
 from resources.errors import CannotAsk, NotTheirSite
-from resources.findings import latest_questions, open_counts, say_failure
+from resources.findings import devices_of, latest_questions, open_counts, say_failure
 from resources.models import Discovery, Site
 from resources.services.discovery import (
     ASK_EVERY,
@@ -20,7 +20,6 @@ from resources.services.discovery import (
     ask_all,
     ask_behind,
     ask_what_is_due,
-    devices_of,
     forget_old,
     give_up_unanswered,
     take_answer,
