@@ -196,7 +196,7 @@ class SlurmCommands:
         if not settings.via:
             return words, inherited | own
         words = ["env", *(f"{name}={value}" for name, value in own.items()), *words]
-        if os.path.basename(settings.via[0]) == "ssh":  # noqa: PTH119 - a word, no file of ours
+        if any(word.rpartition("/")[2] == "ssh" for word in settings.via):
             # sshd hands the words to the account's shell in one string: each is quoted for it.
             words = [shlex.quote(word) for word in words]
         return [*settings.via, *words], inherited

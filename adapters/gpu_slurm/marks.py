@@ -17,7 +17,7 @@ _LONG_NAME = re.compile(
 _SHORT_NAME = re.compile(r"shary-(?P<lease>[A-Za-z0-9-]+)")
 _COMMENT = re.compile(
     r"shary lease=(?P<lease>[A-Za-z0-9-]+) epoch=(?P<epoch>[0-9]+) "
-    r"resource=(?P<resource>[0-9a-f]{8})(?P<part>[np]) digest=(?P<digest>[0-9a-f]{16})"
+    r"resource=(?P<resource>[0-9a-f]{8})(?P<part>[np]) digest=(?P<digest>[0-9a-f]{16})(?: |$)"
 )
 
 
@@ -63,7 +63,8 @@ def _part(wish: Wish) -> str:
 
 def mark_of(reservation: Reservation) -> Mark | None:
     """Return the mark of a reservation that is ours; None for anybody else's."""
-    said = _COMMENT.fullmatch(reservation.comment)
+    # Where the comment is not the last of a line, what follows was read with it.
+    said = _COMMENT.match(reservation.comment)
     if said is not None and reservation.name.startswith(f"shary-{said['lease']}"):
         return Mark(
             lease=said["lease"],

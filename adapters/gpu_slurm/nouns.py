@@ -73,7 +73,7 @@ class Node:
     def trouble(self) -> str:
         """Say why jobs cannot run there; empty when they can."""
         bad = self.states & {"DOWN", "DRAIN", "DRAINED", "DRAINING", "FAIL", "FAILING", "INVALID_REG"}
-        bad |= self.states & {"NOT_RESPONDING", "UNKNOWN", "POWERED_DOWN", "POWERING_DOWN", "FUTURE"}
+        bad |= self.states & {"NOT_RESPONDING", "UNKNOWN", "FUTURE"}
         if not bad:
             return ""
         return f"Node {self.name} is {'+'.join(sorted(bad)).lower()}: {self.reason or 'no reason given'}."

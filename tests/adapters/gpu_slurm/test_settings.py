@@ -7,6 +7,7 @@ import pytest
 from adapters.contract import Holder
 from adapters.errors import DeviceRefused, InvalidSettings
 from adapters.gpu_slurm.access import person_for
+from adapters.gpu_slurm.marks import mark_of
 from adapters.gpu_slurm.nouns import Card, cards_of, expand
 from adapters.gpu_slurm.settings import DESCRIPTION, SlurmSettings
 from adapters.gpu_slurm.text import nodes, reservations
@@ -141,3 +142,34 @@ def test_free_text_cannot_pass_for_a_field():
         {"IDLE", "DRAIN"},
         "see State=IDLE CPUTot=99 [root@now]",
     )
+
+
+def test_a_mark_is_read_wherever_the_comment_stands_in_the_line():
+    comment = "shary lease=0a1b-2c epoch=7 resource=00112233n digest=0011223344556677"
+    line = "ReservationName=shary-0a1b-2c StartTime=2026-11-22T11:00:00 EndTime=2026-11-22T12:00:00 Nodes=gpu1"
+
+    for text in (f"{line} Comment={comment}", f"{line} Comment={comment} Users=root"):
+        (found,) = reservations(text)
+        mark = mark_of(found)
+        assert mark is not None
+        assert (mark.lease, mark.epoch, mark.is_whole) == ("0a1b-2c", 7, True)
+    (forged,) = reservations(f"{line} Comment={comment}00")
+    assert mark_of(forged) is None
+
+
+@pytest.mark.parametrize(
+    ("states", "is_well"),
+    [
+        ("IDLE", True),
+        ("MIXED+PLANNED", True),
+        ("IDLE+CLOUD+POWERED_DOWN", True),
+        ("ALLOCATED+RESERVED", True),
+        ("IDLE*", False),
+        ("IDLE+DRAIN", False),
+        ("DOWN+NOT_RESPONDING", False),
+        ("MIXED+DRAIN+INVALID_REG", False),
+    ],
+)
+def test_the_states_of_nodes_are_understood(states, is_well):
+    (node,) = nodes(f"NodeName=gpu1 CPUTot=4 State={states} Partitions=gpu")
+    assert (node.trouble == "") == is_well
