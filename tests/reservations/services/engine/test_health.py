@@ -1,10 +1,13 @@
 """What the looks at a device say: unwell comes and goes, unfit stays until an operator has looked."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from itertools import permutations
+from threading import Barrier
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from accounts.models import User
@@ -320,3 +323,27 @@ def test_holders_are_warned_once_when_their_device_has_been_unhealthy_for_long(
     assert mails(later.reservation.holder) == []
     assert "too hot" in OutgoingMail.objects.get().body
     assert Lease.objects.get(pk=soon.pk).status == Status.SCHEDULED
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_host_and_its_cards_that_become_unfit_at_once_neither_wait_for_each_other_nor_are_told_twice() -> (
+    None
+):
+    site = make_site("roma", name="Roma")
+    operator = make_user("operator", operates=[site])
+    host = make_resource(site, name="Host", kind="gpu_host")
+    devices = [host, *(make_resource(parent=host, name=f"Card {number}") for number in range(3))]
+    together = Barrier(2 * len(devices))
+
+    def report(device: Resource) -> None:
+        together.wait(10)
+        try:
+            look(device, unfit=f"Error of {device.name}")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2 * len(devices)) as threads:
+        list(threads.map(report, [*devices, *devices]))
+    assert quarantined(site) == {device.name for device in devices}
+    assert Unfitness.objects.count() == len(devices)
+    assert len(mails(operator)) == len(set(mails(operator)))
