@@ -79,6 +79,9 @@ class Gateway:
         if self._control is not None:
             self._control.close()
             self._config.control_socket.unlink(missing_ok=True)
+            if self._config.control is not None:
+                with suppress(OSError):  # others keep theirs there
+                    self._config.control.parent.rmdir()
         for grant in self._book.all():
             self._service.cut(grant)
         await self._service.ended()

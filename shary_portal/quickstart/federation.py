@@ -9,7 +9,9 @@ CARD_NAMES = {
     "A16": "NVIDIA A16",
     "H100": "NVIDIA H100 80GB HBM3",
 }
-EmulatorKind = Literal["p4runtime", "redfish", "lxd"]
+EmulatorKind = Literal["p4runtime", "redfish", "lxd", "slurm", "gpu_ssh"]
+EMULATOR_USERS = ("researcher", "colleague")
+"""Who has an account at the emulated cluster: the people below, by what stands before their @."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,8 @@ class Emulator:
     kind: EmulatorKind
     gpus: tuple[tuple[str, str], ...] = ()
     """PCI address and model of each card in the host."""
+    nodes: tuple[tuple[str, str], ...] = ()
+    """Name and model of card of each node of a cluster."""
     generation: int = 3
     """Of a BlueField card."""
     slices: tuple[tuple[str, str], ...] = ()
@@ -186,6 +190,12 @@ EMULATORS = (
         kind="lxd",
         gpus=tuple((f"0000:{bus}:00.0", "A16") for bus in ("41", "42", "43", "44")),
     ),
+    Emulator(
+        name="Workstation",
+        site="roma",
+        kind="gpu_ssh",
+        gpus=tuple((f"0000:{bus}:00.0", "L40S") for bus in ("2b", "ac")),
+    ),
     Emulator(name="Tofino 1", site="torino", kind="p4runtime", attributes={"ports": 32}),
     Emulator(name="Tofino 2", site="torino", kind="p4runtime", attributes={"ports": 32}),
     Emulator(name="BlueField-3", site="torino", kind="redfish", generation=3),
@@ -197,5 +207,6 @@ EMULATORS = (
         gpus=(("0000:1b:00.0", "H100"), ("0000:9b:00.0", "H100")),
         slices=(("3g.40gb", "slice A"), ("3g.40gb", "slice B")),
     ),
+    Emulator(name="Cluster", site="osaka", kind="slurm", nodes=(("gpu1", "H100"), ("gpu2", "H100"))),
     Emulator(name="Switch 1", site="osaka", kind="p4runtime", attributes={"ports": 16}),
 )

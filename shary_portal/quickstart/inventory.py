@@ -37,22 +37,41 @@ def _device(emulator: Emulator, settings: dict[str, Any]) -> dict[str, Any]:
                     "arm_cores": 16 if emulator.generation == 3 else 8,
                 },
             }
-        case "lxd":
+        case "lxd" | "gpu_ssh":
+            adapter = "gpu_ssh" if emulator.kind == "gpu_ssh" else "gpu_lxd"
             return common | {
                 "kind": "gpu_host",
-                "adapter": "gpu_lxd",
+                "adapter": adapter,
                 "attributes": _gpu(emulator.gpus[0][1], cards=len(emulator.gpus)),
-                "parts": [_card(emulator, number) for number in range(len(emulator.gpus))],
+                "parts": [_card(emulator, number, adapter) for number in range(len(emulator.gpus))],
+            }
+        case "slurm":
+            return common | {
+                "kind": "gpu_host",
+                "adapter": "gpu_slurm",
+                "attributes": _gpu(emulator.nodes[0][1], cards=len(emulator.nodes)),
+                "parts": [_node(emulator, node, model) for node, model in emulator.nodes],
             }
 
 
-def _card(emulator: Emulator, number: int) -> dict[str, Any]:
+def _node(emulator: Emulator, node: str, model: str) -> dict[str, Any]:
+    return {
+        "name": f"{emulator.name} {node}",
+        "kind": "gpu",
+        "adapter": "gpu_slurm",
+        "settings": {"nodes": [node], "gres": f"gpu:{model.lower()}:1"},
+        "attributes": _gpu(model, cards=1),
+        "parts": [],
+    }
+
+
+def _card(emulator: Emulator, number: int, adapter: str) -> dict[str, Any]:
     pci, model = emulator.gpus[number]
-    name = f"{model} {number + 1}"
+    name = f"{model} {number + 1}" if adapter == "gpu_lxd" else f"{emulator.name} {model} {number + 1}"
     return {
         "name": name,
         "kind": "gpu",
-        "adapter": "gpu_lxd",
+        "adapter": adapter,
         "settings": {"pci": pci},
         "attributes": {**_gpu(model, cards=1), "pci": pci},
         "parts": [_slice(name, pci, model, profile, label) for profile, label in emulator.slices],

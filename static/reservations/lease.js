@@ -53,10 +53,17 @@ function drawEndpoint(endpoint) {
     endpoint.secret && line("password", endpoint.secret));
 }
 
+/** Return a link that saves the file; its content never leaves the page. */
+function drawFile(file) {
+  const url = URL.createObjectURL(new Blob([file.content], { type: "application/octet-stream" }));
+  return el("a", { class: "button", href: url, download: file.name }, `Save ${file.name}`);
+}
+
 function drawAccess(lease, zone, now) {
   if (lease.access) {
     return el("div", { class: "access" }, el("h3", {}, "Access"),
-      el("p", {}, lease.access.instructions), lease.access.endpoints.map(drawEndpoint));
+      el("p", {}, lease.access.instructions), lease.access.endpoints.map(drawEndpoint),
+      lease.access.files?.length ? el("p", { class: "access-files" }, lease.access.files.map(drawFile)) : "");
   }
   if (["REQUESTED", "SCHEDULED", "PROVISIONING"].includes(lease.status)) {
     const ms = Date.parse(lease.starts_at);
