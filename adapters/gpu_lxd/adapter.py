@@ -17,7 +17,7 @@ from adapters.gpu_lxd.local_cards import cut
 from adapters.gpu_lxd.machine import bring_up_to_date, limited, start, wish_for
 from adapters.gpu_lxd.measurements import nvml_of
 from adapters.gpu_lxd.own_instance import names_own_instance
-from adapters.gpu_lxd.pool import at_home, empty, give_back, move_in
+from adapters.gpu_lxd.pool import at_home, claimant, empty, give_back, move_in
 from adapters.gpu_lxd.proof import prove_clean
 from adapters.gpu_lxd.returning import kept_back, refuse_kept_back, remedy_for, take_back
 from adapters.gpu_lxd.rivals import rivalry, use_in_words
@@ -51,6 +51,7 @@ class GpuLxd(Adapter):
                 default=None,
             )
             load = instance_load(client, carrier, target.resource_id)
+            carrier = carrier or claimant(client, settings, target.resource_id)
         missing = [pci for pci in settings.wanted_cards if pci not in known]
         notes = [f"The host has no card at {pci}." for pci in missing]
         notes += [use_in_words(user, settings, known) for user in users]

@@ -13,7 +13,7 @@ from adapters.contract import Check, CleanProof, LeaseOrder
 from adapters.errors import DeviceBusy, InvalidSettings
 from adapters.gpu_lxd import instance as tags
 from adapters.gpu_lxd.client import LxdClient
-from adapters.gpu_lxd.instance import name_for
+from adapters.gpu_lxd.instance import Instance, name_for
 from adapters.gpu_lxd.settings import LxdSettings
 
 CLAIM = "shary-claim"
@@ -115,6 +115,17 @@ def move_in(client: LxdClient, settings: LxdSettings, order: LeaseOrder) -> LxdS
     raise DeviceBusy(f"No project of the pool is free: {words}. Wait, or make the pool larger.")
 
 
+def claimant(client: LxdClient, settings: LxdSettings, resource_id: str) -> Instance | None:
+    """Return who has taken a project for the resource and no instance yet, as an instance that is to be."""
+    for project in _projects(client, settings) if settings.pool else ():
+        if project.is_claimed and not project.is_inhabited:
+            claim = client.entry(f"profiles/{CLAIM}", project=project.name) or {}
+            config = claim.get("config") or {}
+            if config.get(tags.RESOURCE) == resource_id:
+                return Instance(name="", project=project.name, status="Stopped", type="", config=config)
+    return None
+
+
 def empty(client: LxdClient, settings: LxdSettings, order: LeaseOrder) -> None:
     """Delete what is left in the lease's project, except instances without the tags of the lease."""
     for project in _projects(client, settings) if settings.pool else ():
@@ -166,7 +177,11 @@ def _in(client: LxdClient, settings: LxdSettings, home: str) -> LxdSettings:
 
 def _claim(client: LxdClient, name: str, order: LeaseOrder) -> bool:
     client.project = name
-    config = {tags.LEASE: order.lease_id, tags.EPOCH: str(order.epoch)}
+    config = {
+        tags.LEASE: order.lease_id,
+        tags.EPOCH: str(order.epoch),
+        tags.RESOURCE: order.target.resource_id,
+    }
     wish = {"name": CLAIM, "description": "This project is lent by SHARY", "config": config, "devices": {}}
     return client.make("profiles", wish) or _is_ours(client, name, order)
 

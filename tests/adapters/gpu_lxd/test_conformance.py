@@ -12,14 +12,17 @@ from pathlib import Path
 import pytest
 
 from adapters.contract import Holder, Target
+from adapters.emulators.lxd.nouns import Profile, Project
 from adapters.gpu_lxd.adapter import GpuLxd
 from adapters.gpu_lxd.client import LxdClient
 from adapters.gpu_lxd.instance import name_for
 from adapters.gpu_lxd.settings import LxdSettings
 from tests.adapters.conformance import AdapterConformance
 from tests.adapters.conftest import SecretsInFolder
+from tests.adapters.gpu_lxd.conftest import H100
 from tests.adapters.promises.device import comes_true
 
+POOLED = {"restricted": "true", "restricted.devices.gpu": "allow", "restricted.devices.proxy": "allow"}
 REAL = os.environ.get("SHARY_TEST_GPU_LXD")
 
 
@@ -40,11 +43,25 @@ class EmulatedHost:
             yield session
 
     def residue(self, order):
+        daemon = self.lxd.daemon
         return [
-            f"instance {instance.name}"
-            for instance in self.lxd.daemon.instances.values()
-            if instance.config.get("user.shary.lease") == order.lease_id
-            or instance.name == f"shary-{order.lease_id}"
+            *(
+                f"instance {instance.name}"
+                for instance in daemon.instances.values()
+                if instance.config.get("user.shary.lease") == order.lease_id
+                or instance.name == f"shary-{order.lease_id}"
+            ),
+            *(
+                f"profile {profile.name} in {project.name}"
+                for project in daemon.projects.values()
+                for profile in project.profiles.values()
+                if profile.config.get("user.shary.lease") == order.lease_id
+            ),
+            *(
+                f"{thing.name} of the network"
+                for thing in (*daemon.networks.values(), *daemon.rules.values())
+                if order.lease_id in thing.description
+            ),
         ]
 
 
@@ -58,6 +75,24 @@ class TestOnTheEmulator(WithAKey):
     @pytest.fixture
     def device(self, lxd, ssh_holder):
         return EmulatedHost(lxd, ssh_holder)
+
+
+# As long again as the class above, for paths that differ from it only in part: for `make test-all`.
+@pytest.mark.slow
+class TestInAPoolWithRules(WithAKey):
+    """The same where each lease takes a project and builds a network, with a certificate for no more."""
+
+    @pytest.fixture
+    def device(self, lxd, ssh_holder, client_pair):
+        for name in ("lease-1", "lease-2", "lease-3"):
+            profiles = {"default": Profile("default")}
+            lxd.daemon.projects[name] = Project(name, config=dict(POOLED), profiles=profiles)
+        lxd.trust.add(client_pair.certificate, projects=["lease-1", "lease-2", "lease-3"])
+        return EmulatedHost(lxd, ssh_holder)
+
+    @pytest.fixture
+    def target(self, target_for, device):
+        return target_for(pci=H100, project_pool=["lease-[1-3]"], network="own")
 
 
 class RealHost:
