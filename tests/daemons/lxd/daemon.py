@@ -60,7 +60,12 @@ def what_is_missing() -> str:
         return "the real LXD needs root"
     path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     absent = [package for program, package in PROGRAMS.items() if shutil.which(program, path=path) is None]
-    return f"the real LXD needs packages: apt-get install {' '.join(absent)}" if absent else ""
+    if absent:
+        return f"the real LXD needs packages: apt-get install {' '.join(absent)}"
+    tried = subprocess.run(["unshare", "-m", "-n", "-p", "-C", "-f", "true"], capture_output=True, check=False)
+    if tried.returncode != 0 or not os.access("/sys/fs/cgroup", os.W_OK):
+        return "the real LXD needs a root that may make namespaces and control groups"
+    return ""
 
 
 class LxdDaemon:
