@@ -97,9 +97,11 @@ def _take_unfit(resource_id: UUID, reason: str, *, site: Site, at: datetime, now
     with transaction.atomic():
         family = locked_family(resource_id)
         resource = next((each for each in family if each.pk == resource_id and each.site_id == site.pk), None)
+        kept = Unfitness.objects.filter(resource__in=family, lifted_at__isnull=True).exists()
         if resource is None or not _is_new(resource, reason, at):
             return
-        if keep_back(resource, reason=reason, now=now):
+        # Errors that rise in number are told of once; a quarantine for want of a proof told of no error.
+        if keep_back(resource, reason=reason, now=now) or not kept:
             _tell_everybody(resource, reason, now)
 
 

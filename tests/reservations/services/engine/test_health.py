@@ -25,7 +25,7 @@ from reservations.services.quarantine import put_back_in_service
 from reservations.states import Status
 from resources.models import Resource, Site, Unfitness
 from tests.factories import book_lease, make_project, make_resource, make_site, make_user
-from tests.reservations.services.engine.site import SPOTLESS, says
+from tests.reservations.services.engine.site import DIRTY, SPOTLESS, says
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now()
@@ -270,6 +270,18 @@ def test_back_in_service_is_for_operators_with_a_reason_and_for_the_device_itsel
     with pytest.raises(IllegalMove, match="kept back because of Roma · Card"):
         lift(Resource.objects.get(name="Host"), operator, at=NOW)
     assert "Card" in quarantined(site)
+
+
+def test_an_error_of_a_device_that_was_not_proven_clean_is_told_too_and_rising_numbers_once(
+    site: Site, card: Resource, operator: User
+) -> None:
+    running = book_lease(card, status=Status.RELEASING, starts_at=NOW - timedelta(hours=3))
+    take_report(says(running, "clean", proof=DIRTY), site=site, now=NOW)
+    assert mails(operator) == ["Roma · Card is quarantined"]
+    for errors in range(1, 6):
+        look(card, unfit=f"{errors} uncorrectable memory errors.", at=NOW + timedelta(minutes=errors))
+    assert mails(operator) == ["Roma · Card is quarantined", "Roma · Card must not be lent"]
+    assert Resource.objects.get(pk=card.pk).quarantine_reason == "5 uncorrectable memory errors."
 
 
 def test_two_unfit_cards_keep_their_host_back_until_both_are_well(
