@@ -18,7 +18,7 @@ from urllib.parse import urljoin
 import pytest
 import requests
 
-from adapters.contract import Access, Endpoint
+from adapters.contract import Access, AccessFile, Endpoint
 from tests.adapters.gpu_lxd.holder import SshHolder
 from tests.adapters.p4_switch.outside import Outside
 from tests.running_portal import RunningPortal, running_portal
@@ -210,6 +210,7 @@ def _access(lease: Any) -> Access:
     return Access(
         instructions=lease["access"]["instructions"],
         endpoints=tuple(Endpoint(**endpoint) for endpoint in lease["access"]["endpoints"]),
+        files=tuple(AccessFile(**file) for file in lease["access"]["files"]),
     )
 
 
