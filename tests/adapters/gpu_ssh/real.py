@@ -5,7 +5,7 @@ import pytest
 from adapters.gpu_ssh.host.lease import account_for
 from tests.adapters.promises.device import comes_true
 
-__all__ = ["clean_up", "comes_true", "failed", "machine", "patience", "uid_of"]
+__all__ = ["comes_true", "failed", "machine", "patience", "uid_of"]
 
 
 @pytest.fixture
@@ -24,9 +24,3 @@ def uid_of(machine, order):
 
 def failed(proof):
     return {check.name: check.found for check in proof.checks if not check.passed}
-
-
-def clean_up(*folders):
-    for folder in folders:
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()

@@ -226,7 +226,7 @@ class GpuMachine:
     def reboot(self) -> None:
         """Do what a restart does: nothing runs any more, and the driver makes its device files anew."""
         for entry in self.accounts():
-            subprocess.run(["pkill", "-KILL", "-U", str(entry.pw_uid)], capture_output=True, check=False)
+            self._kill(entry.pw_uid)
         self.reset_driver()
 
     # --- seen from outside ------------------------------------------------------------------------
@@ -262,7 +262,7 @@ class GpuMachine:
     def tidy_up(self) -> None:
         """Remove whatever a test has left."""
         for entry in self.accounts():
-            subprocess.run(["pkill", "-KILL", "-U", str(entry.pw_uid)], capture_output=True, check=False)
+            self._kill(entry.pw_uid)
             for command in (["userdel", "-f", entry.pw_name], ["groupdel", entry.pw_name]):
                 subprocess.run(command, capture_output=True, check=False)
         # The counter of user ids stays: what one test leaves must not look like the next one's.
@@ -275,6 +275,9 @@ class GpuMachine:
             if file.name != self.account:
                 file.unlink()
         self.reset_driver()
+
+    def _kill(self, uid: int) -> None:
+        subprocess.run(["pkill", "-KILL", "-U", str(uid)], capture_output=True, check=False)
 
     def _run(self, *command: str) -> None:
         subprocess.run(command, check=True, capture_output=True)
