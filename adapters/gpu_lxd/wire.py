@@ -10,9 +10,10 @@ from typing import Any, Self
 import pylxd
 import requests
 from cryptography import x509
-from pylxd.client import get_session_for_url
+from pylxd.client import LXDSSLAdapter, get_session_for_url
 from pylxd.exceptions import ClientConnectionFailed, LXDAPIException, NotFound
 from urllib3.exceptions import MaxRetryError, NewConnectionError
+from urllib3.util.ssl_ import create_urllib3_context
 
 from adapters.contract import Secrets
 from adapters.errors import (
@@ -29,6 +30,16 @@ PAUSE_S = 0.05
 _BUSY_WORDS = ("is busy running", "busy running a", "instance is busy", "currently in use")
 
 
+class _Pinned(LXDSSLAdapter):  # type: ignore[misc]  # pylxd has no types
+    """Believes the one certificate by its fingerprint, as pylxd has it, and nothing else."""
+
+    def init_poolmanager(self, *args: Any, **more: Any) -> None:
+        # Without this, urllib3 reads all authorities of the machine for each connection, to no use:
+        # 35 ms of processor time. What is compared is the fingerprint, after the handshake.
+        context = create_urllib3_context(cert_reqs=ssl.CERT_NONE)
+        super().init_poolmanager(*args, ssl_context=context, **more)
+
+
 class LxdWire:
     """A fresh connection to the LXD server of a site, and how changes go over it."""
 
@@ -39,6 +50,7 @@ class LxdWire:
         pinned = secrets.path(settings.server_certificate_secret)
         _refuse_unusable(settings, certificate, pinned)
         session = get_session_for_url(endpoint, cert=certificate, verify=pinned)
+        session.mount(endpoint, _Pinned())
         # REQUESTS_CA_BUNDLE in the worker's environment would take the place of the pinned certificate.
         session.trust_env = False
         with self.translated("reach the LXD server", changes=False):
