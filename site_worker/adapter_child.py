@@ -16,12 +16,12 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from adapters.contract import Adapter, LeaseOrder, Target
-from adapters.contract.wire import from_json, to_json
+from adapters.contract.wire import Order, from_json, to_json
 from adapters.errors import BY_NAME, AdapterError
 from site_worker.catalogue import adapter_class
 from site_worker.channel import CUE, Unpacker, pack
@@ -114,6 +114,12 @@ class Calls:
                 asked = json.loads(body)
                 target = from_json(Target, json.dumps(asked["target"]))
                 return to_json(adapter.reshape(target, tuple(asked["geometry"])))
+            case "rehearse":
+                lease = from_json(Order, body).lease
+                return to_json(adapter.rehearse(lease)) if lease is not None else ""
+            case "build":
+                order = from_json(Order, body)
+                return to_json(replace(order, files=adapter.build(order.targets[0], order.files)))
         return ""
 
 

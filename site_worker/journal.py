@@ -56,6 +56,12 @@ CREATE TABLE IF NOT EXISTS cut (
   body TEXT NOT NULL, next_at REAL NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, answer TEXT,
   claim_until REAL NOT NULL DEFAULT 0, owner TEXT
 );
+CREATE TABLE IF NOT EXISTS errand (
+  id TEXT PRIMARY KEY, verb TEXT NOT NULL, adapter TEXT NOT NULL, subject TEXT, body TEXT NOT NULL,
+  next_at REAL NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, answer TEXT,
+  claim_until REAL NOT NULL DEFAULT 0, owner TEXT
+);
+CREATE INDEX IF NOT EXISTS errand_due ON errand (next_at) WHERE answer IS NULL;
 CREATE TABLE IF NOT EXISTS used (
   lease_id TEXT PRIMARY KEY, resource_id TEXT NOT NULL, epoch INTEGER NOT NULL, told_until INTEGER NOT NULL,
   report_at REAL NOT NULL, is_open INTEGER NOT NULL, unmeasured TEXT NOT NULL, counters TEXT NOT NULL
@@ -159,8 +165,9 @@ class Journal:
             "SELECT min(at) FROM (SELECT min(due_at) AS at FROM lease"
             " WHERE due_at IS NOT NULL AND claim_until <= ?"
             " UNION ALL SELECT min(next_at) FROM watched UNION ALL SELECT min(next_at) FROM search"
-            " UNION ALL SELECT min(next_at) FROM cut WHERE answer IS NULL AND claim_until <= ?)",
-            (now, now),
+            " UNION ALL SELECT min(next_at) FROM cut WHERE answer IS NULL AND claim_until <= ?"
+            " UNION ALL SELECT min(next_at) FROM errand WHERE answer IS NULL AND claim_until <= ?)",
+            (now, now, now),
         )
         found: float | None = row.fetchone()[0]
         return found
@@ -170,7 +177,7 @@ class Journal:
         db = self.db()
         owners = {
             row[0]
-            for table in ("lease", "outgoing", "cut")
+            for table in ("lease", "outgoing", "cut", "errand")
             for row in db.execute(f"SELECT DISTINCT owner FROM {table} WHERE claim_until > 0")  # noqa: S608
         }
         gone = [owner for owner in owners if owner and owner != self.owner and not is_alive(owner)]
@@ -182,7 +189,7 @@ class Journal:
                     freed += db.execute(
                         "UPDATE lease SET claim_until = 0 WHERE owner = ? AND claim_until > 0", (owner,)
                     ).rowcount
-                    for table in ("outgoing", "cut"):
+                    for table in ("outgoing", "cut", "errand"):
                         free = f"UPDATE {table} SET claim_until = 0, owner = NULL WHERE owner = ?"  # noqa: S608
                         db.execute(free, (owner,))
         return freed

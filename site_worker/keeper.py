@@ -25,6 +25,7 @@ from site_worker.children import Children
 from site_worker.claims import ENDS, SLOW, STARTS, Claim, claim_due, hand_back, record_outcomes
 from site_worker.clock import Clock
 from site_worker.config import Config
+from site_worker.errands import Errand, due_errand, forget_errands, record_errands
 from site_worker.journal import Journal
 from site_worker.last_resort import LastResort, ends_without_claim
 from site_worker.outcomes import Outcome
@@ -68,6 +69,8 @@ class Keeper:
         self._done_since = 0.0
         self._seen: list[tuple[Look, Outcome]] = []
         self._cuts: list[tuple[Cut, Outcome]] = []
+        self._errands: list[tuple[Errand, Outcome]] = []
+        self._errand_runs = False
         self._last_resort: set[str] = set()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
@@ -153,6 +156,7 @@ class Keeper:
         if now - self._forgot_at >= 3600:
             self._forgot_at = now
             forget_use(journal=self._journal, now=self._clock.now())
+            forget_errands(journal=self._journal, now=self._clock.now())
             self._journal.forget_over(self._clock.now() - _FORGET_AFTER_S)
 
     def _keep_use(self) -> None:
@@ -253,6 +257,7 @@ class Keeper:
                     subject=look,
                 )
             )
+        self._give_out_errand(room - len(looks))
 
     def _give_out_cuts(self, room: int) -> int:
         if room <= 0:
@@ -278,6 +283,30 @@ class Keeper:
             )
         return len(cuts)
 
+    def _give_out_errand(self, room: int) -> None:
+        if room <= 0 or self._errand_runs:
+            return
+        errand = due_errand(
+            journal=self._journal,
+            now=self._clock.now(),
+            is_only_room=room == 1,
+            deadline_of=self._deadline_of,
+            full=self._children.full(urgent=False),
+        )
+        if errand is None:
+            return
+        self._errand_runs = True
+        self._children.start(
+            Call(
+                adapter=errand.adapter,
+                verb=errand.verb,
+                body=errand.body,
+                deadline_s=self._deadline_of(errand.adapter, errand.verb),
+                urgent=False,
+                subject=errand,
+            )
+        )
+
     def _start_claim(self, claim: Claim, *, urgent: bool) -> bool:
         deadline_s = self._deadline_of(claim.adapter, claim.verb)
         if self._clock.now() > claim.until - deadline_s:
@@ -301,7 +330,7 @@ class Keeper:
     def _time_to_sleep(self) -> float:
         now = self._clock.now()
         sleep = _LONGEST_SLEEP_S
-        if self._done or self._seen or self._cuts:
+        if self._done or self._seen or self._cuts or self._errands:
             sleep = min(sleep, self._done_since + self._gather_s() - time.monotonic())
         deadline = self._children.next_deadline()
         if deadline is not None:
@@ -332,12 +361,18 @@ class Keeper:
             if not outcome.failed:
                 self._briefing.learned(call.subject, json.loads(outcome.value or "[]"))
             return
-        if not (self._done or self._seen or self._cuts):
+        if not (self._done or self._seen or self._cuts or self._errands):
             self._done_since = time.monotonic()
         result = f"{outcome.error}: {outcome.message}" if outcome.failed else "ok"
         level = logging.WARNING if outcome.failed else logging.INFO
         subject = call.subject
         ms = outcome.duration_s * 1000
+        if isinstance(subject, Errand):
+            self._errand_runs = False
+            self._errands.append((subject, outcome))
+            what = "site=%s order=%s verb=%s ms=%.0f outcome=%s"
+            log.log(level, what, self._config.site, subject.id, subject.verb, ms, result)
+            return
         if isinstance(subject, Cut):
             self._cuts.append((subject, outcome))
             what = "site=%s device=%s verb=reshape ms=%.0f outcome=%s"
@@ -372,7 +407,7 @@ class Keeper:
         )
 
     def _write_down(self, *, everything: bool) -> None:
-        if not (self._done or self._seen or self._cuts):
+        if not (self._done or self._seen or self._cuts or self._errands):
             return
         waited = time.monotonic() - self._done_since
         if not everything and waited < self._gather_s() and len(self._done) < _RUSH:
@@ -383,12 +418,13 @@ class Keeper:
             )
             record_looks(journal=self._journal, config=self._config, looks=self._seen)
             record_cuts(journal=self._journal, site=self._config.site, cuts=self._cuts)
+            record_errands(journal=self._journal, site=self._config.site, errands=self._errands)
         except sqlite3.Error:
             raise  # kept, and written down when the journal can be written again
         except Exception:
             # A bug of ours in one outcome must not stop all others: these claims run out by themselves.
             log.exception("site=%s %d outcomes are dropped", self._config.site, len(self._done))
-        self._done, self._seen, self._cuts = [], [], []
+        self._done, self._seen, self._cuts, self._errands = [], [], [], []
         self._on_reports()
 
     def _gather_s(self) -> float:

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from adapters.contract import LeaseOrder
 from adapters.contract.wire import BadSeal, Order, Report, to_json, unseal
+from site_worker.errands import take_errand
 from site_worker.journal import Journal, add_reports, read_lease, write_lease
 from site_worker.lease import OVER, Lease, Wanted
 from site_worker.outcomes import current_reports, moment
@@ -64,6 +65,10 @@ def _verified(message: str, site: str, hub_key: Ed25519PublicKey) -> Order:
         raise BadSeal(f"The order to {order.verb} names no lease.")
     if order.verb == "reshape" and (len(order.targets) != 1 or order.epoch is None):
         raise BadSeal("The order to reshape has to name one device and its epoch.")
+    if order.verb == "rehearse" and order.lease is None:
+        raise BadSeal("The order to rehearse names no lease.")
+    if order.verb == "build" and (len(order.targets) != 1 or not order.files):
+        raise BadSeal("The order to build has to name one device and bring the source.")
     return order
 
 
@@ -76,6 +81,8 @@ def _take(db: sqlite3.Connection, site: str, order: Order, message: str, now: fl
             return "taken"
         case "reshape":
             return _take_cut(db, site, order, now)
+        case "rehearse" | "build":
+            return take_errand(db, order, now)
         case _:
             assert order.lease is not None  # noqa: S101  # checked when it was verified
             wanted: Wanted = "held" if order.verb == "hold" else "released"

@@ -14,7 +14,7 @@ the holder, and nobody else, speak to the switch between start and end, or witho
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,14 +25,17 @@ from pydantic import TypeAdapter, ValidationError
 from adapters.contract import (
     Access,
     Adapter,
+    Artefact,
     Check,
     CleanProof,
     FoundDevice,
     LeaseOrder,
     Observation,
+    Rehearsal,
     Target,
 )
 from adapters.errors import DeviceBusy, DeviceRefused, InvalidSettings, OutcomeUnknown
+from adapters.p4_switch.building import build
 from adapters.p4_switch.client import Bidding, P4RuntimeClient, Tls
 from adapters.p4_switch.door import WayIn
 from adapters.p4_switch.election import (
@@ -52,6 +55,7 @@ from adapters.p4_switch.pipelines import (
     mark_of,
     parked,
 )
+from adapters.p4_switch.rehearsal import rehearse
 from adapters.p4_switch.residue import look_for_residue
 from adapters.p4_switch.settings import DESCRIPTION, Settings
 
@@ -202,6 +206,12 @@ class P4Switch(Adapter):
                     settings=dict(target.settings),
                 ),
             )
+
+    def rehearse(self, order: LeaseOrder) -> Rehearsal:
+        return rehearse(_settings(order.target), order)
+
+    def build(self, target: Target, files: Sequence[Artefact]) -> tuple[Artefact, ...]:
+        return build(_settings(target), files)
 
     def _proof(self, order: LeaseOrder, ours: ElectionId) -> CleanProof:
         """Look at everything once more: on a new connection, which controls nothing."""

@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import Any, Literal
 
 import grpc
-from finsy.proto import p4r, p4r_grpc
+from finsy.proto import p4r, p4r_grpc, rpc_status
+from google.protobuf.message import DecodeError
 
 from adapters.errors import AdapterError, DeviceBusy, DeviceRefused, DeviceUnreachable, OutcomeUnknown
 from adapters.p4_switch.election import ElectionId
@@ -135,9 +136,15 @@ class P4RuntimeClient:
         finally:
             call.cancel()
 
+    def insert(self, entities: Iterable[p4r.Entity], election_id: ElectionId) -> None:
+        """Write new entities; `DeviceRefused` says of each that was refused why."""
+        self._update(p4r.Update.Type.INSERT, entities, election_id, "an entry")
+
     def delete(self, entities: Iterable[p4r.Entity], election_id: ElectionId) -> None:
         """Delete what was read from the switch."""
-        kind = p4r.Update.Type.DELETE
+        self._update(p4r.Update.Type.DELETE, entities, election_id, "what remained")
+
+    def _update(self, kind: Any, entities: Iterable[p4r.Entity], election_id: ElectionId, what: str) -> None:
         request = p4r.WriteRequest(
             device_id=self.device_id,
             election_id=_on_wire(election_id),
@@ -146,7 +153,7 @@ class P4RuntimeClient:
         try:
             self._stub.Write(request, timeout=self.timeout_s)
         except grpc.RpcError as error:
-            raise self._while_changing(error, "what remained") from error
+            raise self._while_changing(error, what) from error
 
     @contextmanager
     def bidding(self) -> Iterator["Bidding"]:
@@ -184,6 +191,7 @@ class P4RuntimeClient:
                 return DeviceBusy(
                     f"Another controller took the switch at {self.address} over while it was sent {what}."
                 )
+        words = _reasons(error) or words
         return DeviceRefused(f"The switch at {self.address} refused {what}: {code.name}, {words}")
 
 
@@ -254,6 +262,21 @@ class Bidding:
                     f"The server at {self._address} has no device {self._device_id}: mend the device id."
                 )
         return DeviceRefused(f"The switch at {self._address} refused our bid: {code.name}, {words}")
+
+
+def _reasons(error: Any) -> str:
+    """Return why each update of a write was refused, as the switch lists it in the trailer."""
+    for key, content in error.trailing_metadata() or ():
+        if key == "grpc-status-details-bin":
+            try:
+                details = rpc_status.Status.FromString(content).details
+                found = [p4r.Error.FromString(detail.value) for detail in details]
+            except DecodeError:
+                return ""
+            return "; ".join(
+                each.message or f"code {each.canonical_code}" for each in found if each.canonical_code
+            )
+    return ""
 
 
 def _said(update: Any) -> Arbitration:

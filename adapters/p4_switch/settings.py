@@ -147,6 +147,7 @@ DESCRIPTION = AdapterDescription(
         ),
     ),
     check_artefacts=check_artefacts,
+    forwards=True,
     preparation=timedelta(seconds=20),
     cleanup=timedelta(seconds=20),
     deadlines={
@@ -156,7 +157,17 @@ DESCRIPTION = AdapterDescription(
         "admit": timedelta(seconds=30),
         "isolate": timedelta(seconds=30),
         "release": timedelta(seconds=90),
+        "rehearse": timedelta(seconds=120),
+        "build": timedelta(seconds=120),
     },
+    can_rehearse=True,
+    source=ArtefactSlot(
+        name="source",
+        title="P4 source",
+        required=False,
+        max_bytes=1024 * 1024,
+        help="One file of P4₁₆ for v1model, which a site with the compiler (p4c) makes into the two files.",
+    ),
     notice="You get the whole switch. At the end of your lease its program is replaced and every table "
     "entry, counter and register is gone: save what you need before.",
 )

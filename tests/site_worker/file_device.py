@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,12 +19,14 @@ from adapters.contract import (
     Access,
     Adapter,
     AdapterDescription,
+    Artefact,
     Check,
     CleanProof,
     Endpoint,
     FoundDevice,
     LeaseOrder,
     Observation,
+    Rehearsal,
     Target,
 )
 from adapters.errors import DeviceBusy, DeviceRefused, DeviceUnreachable, OutcomeUnknown
@@ -122,7 +125,11 @@ class FileDevice(Adapter):
         parameters=Nothing,
         preparation=timedelta(seconds=1),
         cleanup=timedelta(seconds=1),
-        deadlines={"provision": timedelta(seconds=1.5), "release": timedelta(seconds=1.5)},
+        deadlines={
+            "provision": timedelta(seconds=1.5),
+            "release": timedelta(seconds=1.5),
+            "rehearse": timedelta(seconds=1.5),
+        },
     )
 
     def _begin(self, device: Device, verb: str, lease: str = "", epoch: int = 0) -> str:
@@ -233,6 +240,18 @@ class FileDevice(Adapter):
                 device.note(verb="reshape", event="cut", geometry=list(geometry))
         parts = tuple(FoundDevice(name=f"part {n}", kind="part", model=name) for n, name in enumerate(geometry))
         return FoundDevice(name=device.folder.name, kind="file", model="folder", parts=parts)
+
+    def rehearse(self, order: LeaseOrder) -> Rehearsal:
+        device = Device(order.target.settings["folder"])
+        how = self._begin(device, "rehearse", order.lease_id)
+        found = "a typo" if how == "fail" else ", ".join(file.sha256 for file in order.artefacts)
+        check = Check(name="files", expected="no typo", found=found, passed=how != "fail")
+        return Rehearsal(passed=check.passed, steps=(check,), stage="a paper model")
+
+    def build(self, target: Target, files: Sequence[Artefact]) -> tuple[Artefact, ...]:
+        device = Device(target.settings["folder"])
+        self._begin(device, "build")
+        return tuple(replace(file, name="made", content=file.content[::-1]) for file in files)
 
 
 class Doorman(Adapter):
