@@ -103,6 +103,8 @@ class Session:
         call: Any = self.channel.unary_stream(path)(body, timeout=timeout_s)
         try:
             while True:
+                if self.cut.is_set():  # while the holder was slow to take the last answer
+                    raise asyncio.CancelledError
                 answer = await self._until_cut(asyncio.ensure_future(_awaited(call.read())))
                 if answer is grpc.aio.EOF:
                     return
@@ -142,6 +144,8 @@ class Session:
 
     async def bid(self, controller: Controller, update: Any) -> Refusal | None:
         """Take a bid, and answer it as a switch would."""
+        if self.cut.is_set():
+            return CUT
         refusal = refuse_device(update.device_id, self.grant) or refuse_role(
             role=update.role.name, role_id=update.role.id
         )
@@ -168,6 +172,9 @@ class Session:
 
     def send_up(self, controller: Controller, message: Any) -> None:
         """Pass a packet or an acknowledgement on, from the controller that has control."""
+        if self.cut.is_set():
+            controller.outbox.put_nowait(CUT)
+            return
         if controller.bid is not None and controller.bid == self.primary:
             self._up.put_nowait(message)
             return

@@ -60,11 +60,14 @@ class Tenant:
     door: Door
     made: list[Controller]
 
-    def controller(self, device_id: int = 1) -> Controller:
-        credentials = grpc.ssl_channel_credentials(
+    @property
+    def credentials(self) -> Any:
+        return grpc.ssl_channel_credentials(
             self.door.authority.encode(), self.door.key.encode(), self.door.certificate.encode()
         )
-        made = Controller(f"127.0.0.1:{self.door.port}", device_id, credentials)
+
+    def controller(self, device_id: int = 1) -> Controller:
+        made = Controller(f"127.0.0.1:{self.door.port}", device_id, self.credentials)
         self.made.append(made)
         return made
 

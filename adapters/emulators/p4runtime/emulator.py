@@ -1,6 +1,8 @@
 """The emulated switch as a server: in a test, or as a process of its own."""
 
 import json
+from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -37,6 +39,7 @@ class P4RuntimeEmulator:
         self._state = state
         self._credentials = credentials
         self._server: Any | None = None
+        self._heard: Counter[str] = Counter()
         if state is not None and state.exists():
             self._load(state)
 
@@ -69,9 +72,14 @@ class P4RuntimeEmulator:
                 ("grpc.max_receive_message_length", MESSAGE_LIMIT_BYTES),
                 ("grpc.max_send_message_length", MESSAGE_LIMIT_BYTES),
             ],
+            interceptors=[_Listener(self._heard)],
         )
         service = P4RuntimeService(
-            self.devices, personality=self._personality, faults=self.faults, when_changed=self._save
+            self.devices,
+            personality=self._personality,
+            faults=self.faults,
+            when_changed=self._save,
+            when_said=lambda: self._heard.update(["message"]),
         )
         p4r_grpc.add_P4RuntimeServicer_to_server(service, self._server)
         try:
@@ -116,6 +124,10 @@ class P4RuntimeEmulator:
         """Return how many changes were made to programs and entries since the start."""
         return sum(device.changes for device in self.devices.values())
 
+    def heard(self) -> Counter[str]:
+        """Return how many calls of each method came in, known or not, and how many messages on streams."""
+        return self._heard.copy()
+
     def _save(self) -> None:
         if self._state is None:
             return
@@ -128,3 +140,15 @@ class P4RuntimeEmulator:
         for number, dumped in json.loads(state.read_text()).items():
             if int(number) in self.devices:
                 self.devices[int(number)].load(dumped)
+
+
+class _Listener(grpc.ServerInterceptor):  # type: ignore[misc]  # grpc has no types
+    """Counts what comes in, before anything is made of it."""
+
+    def __init__(self, heard: Counter[str]) -> None:
+        self._heard = heard
+
+    def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
+        """Count, and pass on."""
+        self._heard.update([details.method])
+        return continuation(details)

@@ -28,11 +28,13 @@ class P4RuntimeService(p4r_grpc.P4RuntimeServicer):
         personality: Personality,
         faults: Faults,
         when_changed: Callable[[], None],
+        when_said: Callable[[], None],
     ) -> None:
         self.devices = devices
         self.personality = personality
         self.faults = faults
         self.when_changed = when_changed
+        self.when_said = when_said
 
     def Capabilities(self, request: Any, context: Any) -> Any:  # noqa: N802
         self.faults.before(context)
@@ -125,6 +127,7 @@ class P4RuntimeService(p4r_grpc.P4RuntimeServicer):
         device: Device | None = None
         try:
             for request in requests:
+                self.when_said()
                 kind = request.WhichOneof("update")
                 if kind == "arbitration":
                     device = self._hear(request.arbitration, controller, device)
