@@ -8,8 +8,8 @@ from adapters.gpu_lxd.settings import DESCRIPTION as GPU_LXD
 from adapters.gpu_slurm.settings import DESCRIPTION as GPU_SLURM
 from adapters.gpu_ssh.settings import DESCRIPTION as GPU_SSH
 from adapters.p4_switch.settings import DESCRIPTION as P4_SWITCH
-from adapters.smart_nic_redfish.settings import DESCRIPTION as SMART_NIC_REDFISH
+from adapters.smart_nic_bluefield.settings import DESCRIPTION as SMART_NIC_BLUEFIELD
 
 CATALOGUE: dict[str, AdapterDescription] = {
-    description.name: description for description in (GPU_LXD, GPU_SLURM, GPU_SSH, P4_SWITCH, SMART_NIC_REDFISH)
+    description.name: description for description in (GPU_LXD, GPU_SLURM, GPU_SSH, P4_SWITCH, SMART_NIC_BLUEFIELD)
 }

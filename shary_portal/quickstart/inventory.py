@@ -29,7 +29,7 @@ def _device(emulator: Emulator, settings: dict[str, Any]) -> dict[str, Any]:
         case "redfish":
             return common | {
                 "kind": "smart_nic",
-                "adapter": "smart_nic_redfish",
+                "adapter": "smart_nic_bluefield",
                 "attributes": {
                     "model": f"NVIDIA BlueField-{emulator.generation}",
                     "ports": 2,

@@ -431,5 +431,5 @@ def test_an_unknown_adapter_is_refused_with_those_that_there_are():
     from adapters.errors import InvalidSettings
     from adapters.registry import adapter_class
 
-    with pytest.raises(InvalidSettings, match="smart_nic_redfish"):
+    with pytest.raises(InvalidSettings, match="smart_nic_bluefield"):
         adapter_class("quantum")

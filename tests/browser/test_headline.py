@@ -27,7 +27,7 @@ def test_two_cards_a_switch_and_a_smart_nic_are_booked_together(
         world.athens,
         name="BlueField 1",
         kind="smart_nic",
-        adapter="smart_nic_redfish",
+        adapter="smart_nic_bluefield",
         attributes={"model": "BlueField-3"},
     )
     page.set_default_timeout(15_000)

@@ -37,7 +37,7 @@ def at(day: int, hour: int = 0) -> datetime:
 def fill(world: World) -> None:
     """Put a busy week on the board, in all states."""
     osaka = make_site("osaka", name="Osaka", time_zone="Asia/Tokyo")
-    switch, nic = ("p4_switch", "p4_switch"), ("smart_nic", "smart_nic_redfish")
+    switch, nic = ("p4_switch", "p4_switch"), ("smart_nic", "smart_nic_bluefield")
     first = device(osaka, "H100 1", "NVIDIA H100")
     second = device(osaka, "H100 2", "NVIDIA H100")
     edge = device(osaka, "Edge switch", "BMv2", *switch)

@@ -54,7 +54,9 @@ def test_resources_are_found_by_site_kind_model_parent_and_words(script: Any) ->
     roma, pisa = make_site("roma"), make_site("pisa")
     card = make_resource(roma, name="Big card")
     part = make_resource(parent=card, name="Slice 1")
-    nic = make_resource(pisa, name="Card of pisa", kind="smart_nic", adapter="smart_nic_redfish", attributes={})
+    nic = make_resource(
+        pisa, name="Card of pisa", kind="smart_nic", adapter="smart_nic_bluefield", attributes={}
+    )
 
     def found(**query: str) -> set[str]:
         return {each["name"] for each in script.get("/api/v1/resources/", query).json()["results"]}

@@ -87,8 +87,8 @@ def test_capacity_of_a_kind_is_booked_at_one_site(script: Any, project: Any) -> 
     here, there = make_site(), make_site()
     card = make_resource(here, attributes={"model": "H100", "memory_gib": 80})
     make_resource(there, attributes={"model": "A2", "memory_gib": 16})
-    make_resource(there, kind="smart_nic", adapter="smart_nic_redfish", attributes={})
-    nic = make_resource(here, kind="smart_nic", adapter="smart_nic_redfish", attributes={})
+    make_resource(there, kind="smart_nic", adapter="smart_nic_bluefield", attributes={})
+    nic = make_resource(here, kind="smart_nic", adapter="smart_nic_bluefield", attributes={})
     asked = booking(project) | {
         "resources": [
             {"kind": "gpu", "attributes": {"memory_gib_min": 40}},

@@ -74,7 +74,7 @@ def test_rows_of_a_site_come_by_the_kind_of_the_whole_device(script: Any) -> Non
 def test_rows_can_be_filtered_searched_and_paged(script: Any) -> None:
     site = make_site("gamma")
     card = make_resource(site, name="L40S 1")
-    nic = make_resource(site, name="100%_free", kind="smart_nic", adapter="smart_nic_redfish", attributes={})
+    nic = make_resource(site, name="100%_free", kind="smart_nic", adapter="smart_nic_bluefield", attributes={})
     make_resource(make_site("delta"), name="A2 1", attributes={"model": "A2"})
 
     def names(**query: Any) -> list[str]:

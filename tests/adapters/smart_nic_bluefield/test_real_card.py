@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from adapters.contract import Target
-from adapters.smart_nic_redfish.adapter import SmartNicRedfishAdapter
+from adapters.smart_nic_bluefield.adapter import SmartNicBluefieldAdapter
 from tests.adapters.conformance import AdapterConformance
-from tests.adapters.smart_nic_redfish.probe import BmcProbe, over_redfish
+from tests.adapters.smart_nic_bluefield.probe import BmcProbe, over_redfish
 
 REAL = os.environ.get("SHARY_TEST_SMART_NIC")
 if REAL is None:
@@ -30,7 +30,7 @@ class TestOnARealBlueField(AdapterConformance):
 
     @pytest.fixture
     def adapter(self, given, secrets_of):
-        return SmartNicRedfishAdapter(secrets=secrets_of(given["secrets"]))
+        return SmartNicBluefieldAdapter(secrets=secrets_of(given["secrets"]))
 
     @pytest.fixture
     def target(self, given):
@@ -38,7 +38,7 @@ class TestOnARealBlueField(AdapterConformance):
             resource_id="real",
             name="the real card",
             kind="smart_nic",
-            adapter="smart_nic_redfish",
+            adapter="smart_nic_bluefield",
             settings=given["settings"],
         )
 

@@ -7,8 +7,8 @@ import pytest
 from adapters.contract import Target
 from adapters.emulators.redfish import RedfishEmulator
 from tests.adapters.conformance import AdapterConformance
-from tests.adapters.smart_nic_redfish.conftest import PASSWORD, target_for
-from tests.adapters.smart_nic_redfish.probe import EmulatorProbe
+from tests.adapters.smart_nic_bluefield.conftest import PASSWORD, target_for
+from tests.adapters.smart_nic_bluefield.probe import EmulatorProbe
 
 
 class TestOnAnEmulatedBlueField3(AdapterConformance):

@@ -16,11 +16,11 @@ from adapters.emulators.redfish import RedfishEmulator
 from adapters.emulators.redfish.accounts import check_password
 from adapters.emulators.redfish.certificate import make_certificate
 from adapters.errors import DeviceBusy, DeviceRefused, InvalidSettings
-from adapters.smart_nic_redfish.adapter import SmartNicRedfishAdapter
-from adapters.smart_nic_redfish.client import Address, Bmc
-from adapters.smart_nic_redfish.lease import ForgedTag, LeaseNames, Tag
-from tests.adapters.smart_nic_redfish.conftest import PASSWORD, target_for
-from tests.adapters.smart_nic_redfish.probe import SYSTEM, Caller, EmulatorProbe
+from adapters.smart_nic_bluefield.adapter import SmartNicBluefieldAdapter
+from adapters.smart_nic_bluefield.client import Address, Bmc
+from adapters.smart_nic_bluefield.lease import ForgedTag, LeaseNames, Tag
+from tests.adapters.smart_nic_bluefield.conftest import PASSWORD, target_for
+from tests.adapters.smart_nic_bluefield.probe import SYSTEM, Caller, EmulatorProbe
 
 OEM = f"{SYSTEM}/Oem/Nvidia"
 KEY = "k9" * 20
@@ -286,7 +286,7 @@ def test_a_lease_that_relies_on_the_other_mode_is_refused_and_leaves_nothing(ada
 
 def test_older_firmware_keeps_the_privilege_of_the_host_in_the_bios(secrets_of):
     with RedfishEmulator(password=PASSWORD, firmware="BF-24.10-17") as bmc:
-        adapter = SmartNicRedfishAdapter(
+        adapter = SmartNicBluefieldAdapter(
             secrets=secrets_of({"bmc-password": PASSWORD, "bmc.pem": bmc.certificate, "account-key": KEY})
         )
         order = order_for(target_for(bmc))
@@ -354,7 +354,7 @@ def test_the_command_shown_to_the_holder_works_as_it_stands(adapter, order, acce
 def test_a_bmc_with_another_certificate_gets_no_password(bmc, secrets_of, order, tmp_path):
     make_certificate(tmp_path / "other")
     other = (tmp_path / "other" / "bmc.pem").read_text()
-    adapter = SmartNicRedfishAdapter(
+    adapter = SmartNicBluefieldAdapter(
         secrets=secrets_of({"bmc-password": PASSWORD, "bmc.pem": other, "account-key": KEY})
     )
     asked = []
@@ -368,7 +368,7 @@ def test_a_bmc_with_another_certificate_gets_no_password(bmc, secrets_of, order,
 def test_a_certificate_of_an_authority_needs_the_right_name(secrets_of):
     for host, works in (("127.0.0.1", True), ("127.0.0.2", False)):
         with RedfishEmulator(password=PASSWORD, host=host) as bmc:
-            adapter = SmartNicRedfishAdapter(
+            adapter = SmartNicBluefieldAdapter(
                 secrets=secrets_of({"bmc-password": PASSWORD, "bmc.pem": bmc.certificate, "account-key": KEY})
             )
             target = target_for(bmc, certificate_of="authority")
@@ -390,7 +390,7 @@ def test_a_certificate_of_an_authority_needs_the_right_name(secrets_of):
 )
 def test_a_wrong_secret_is_named_and_not_shown(bmc, secrets_of, target, name, value, words):
     values = {"bmc-password": PASSWORD, "bmc.pem": bmc.certificate, "account-key": KEY}
-    adapter = SmartNicRedfishAdapter(secrets=secrets_of(values | {name: value}))
+    adapter = SmartNicBluefieldAdapter(secrets=secrets_of(values | {name: value}))
 
     with pytest.raises(InvalidSettings, match=words) as caught:
         adapter.observe(target)

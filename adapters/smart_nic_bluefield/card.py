@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.contract import Check
-from adapters.smart_nic_redfish.client import SESSIONS, Bmc, Found
-from adapters.smart_nic_redfish.lease import PREFIX
-from adapters.smart_nic_redfish.settings import Settings
+from adapters.smart_nic_bluefield.client import SESSIONS, Bmc, Found
+from adapters.smart_nic_bluefield.lease import PREFIX
+from adapters.smart_nic_bluefield.settings import Settings
 
 SYSTEM = "/redfish/v1/Systems/Bluefield"
 OEM = f"{SYSTEM}/Oem/Nvidia"

@@ -9,8 +9,8 @@ import pytest
 import sushy
 
 from adapters.emulators.redfish import RedfishEmulator
-from tests.adapters.smart_nic_redfish.conftest import PASSWORD
-from tests.adapters.smart_nic_redfish.probe import SESSIONS, SYSTEM, Caller
+from tests.adapters.smart_nic_bluefield.conftest import PASSWORD
+from tests.adapters.smart_nic_bluefield.probe import SESSIONS, SYSTEM, Caller
 
 ACCOUNTS = "/redfish/v1/AccountService/Accounts"
 OEM = f"{SYSTEM}/Oem/Nvidia"

@@ -4,7 +4,7 @@ import pytest
 
 from adapters.contract import Secrets, Target
 from adapters.emulators.redfish import RedfishEmulator
-from adapters.smart_nic_redfish.adapter import SmartNicRedfishAdapter
+from adapters.smart_nic_bluefield.adapter import SmartNicBluefieldAdapter
 
 PASSWORD = "HelloNvidia3D!"
 
@@ -21,8 +21,8 @@ def secrets(secrets_of, bmc: RedfishEmulator) -> Secrets:
 
 
 @pytest.fixture
-def adapter(secrets: Secrets) -> SmartNicRedfishAdapter:
-    return SmartNicRedfishAdapter(secrets=secrets)
+def adapter(secrets: Secrets) -> SmartNicBluefieldAdapter:
+    return SmartNicBluefieldAdapter(secrets=secrets)
 
 
 def target_for(bmc: RedfishEmulator, /, **more: object) -> Target:
@@ -30,7 +30,7 @@ def target_for(bmc: RedfishEmulator, /, **more: object) -> Target:
         resource_id="d2f1",
         name="Roma · BlueField 1",
         kind="smart_nic",
-        adapter="smart_nic_redfish",
+        adapter="smart_nic_bluefield",
         settings={
             "bmc": bmc.url,
             "password_secret": "bmc-password",

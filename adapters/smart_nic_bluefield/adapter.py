@@ -25,12 +25,12 @@ from adapters.contract import (
     Target,
 )
 from adapters.errors import DeviceBusy, DeviceRefused, InvalidSettings, OutcomeUnknown
-from adapters.smart_nic_redfish import card
-from adapters.smart_nic_redfish.client import Address, Bmc, can_log_in, public_key_pin
-from adapters.smart_nic_redfish.lease import ForgedTag, LeaseNames, Tag
-from adapters.smart_nic_redfish.settings import DESCRIPTION, Parameters, Settings
+from adapters.smart_nic_bluefield import card
+from adapters.smart_nic_bluefield.client import Address, Bmc, can_log_in, public_key_pin
+from adapters.smart_nic_bluefield.lease import ForgedTag, LeaseNames, Tag
+from adapters.smart_nic_bluefield.settings import DESCRIPTION, Parameters, Settings
 
-VERIFIER = "smart_nic_redfish 1"
+VERIFIER = "smart_nic_bluefield 1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class _Site:
             yield bmc
 
 
-class SmartNicRedfishAdapter(Adapter):
+class SmartNicBluefieldAdapter(Adapter):
     """Drives NVIDIA BlueField-2 and -3 through the BMC."""
 
     description = DESCRIPTION
@@ -342,4 +342,4 @@ def _access(site: _Site, ours: Tag) -> Access:
     )
 
 
-ADAPTER = SmartNicRedfishAdapter
+ADAPTER = SmartNicBluefieldAdapter

@@ -77,6 +77,11 @@ class Settings:
         title="Where the BMC may send events",
         description="Subscriptions of the site's own monitoring. After a lease, all others are deleted.",
     )
+    without_image: Literal["quarantine", "accept"] = Field(
+        default="quarantine",
+        title="When the Arm cores' storage was not erased",
+        description="Without a fresh image a card is kept back after each lease, or accepted as it is.",
+    )
     asset_tag: Annotated[str, AfterValidator(_is_site_tag)] = Field(
         default="",
         title="Asset tag between leases",
@@ -119,12 +124,13 @@ class Parameters:
 
 
 DESCRIPTION = AdapterDescription(
-    name="smart_nic_redfish",
-    title="BlueField smart NIC (Redfish)",
+    name="smart_nic_bluefield",
+    title="BlueField smart NIC",
     kinds=("smart_nic",),
     settings=Settings,
     attributes=Attributes,
     parameters=Parameters,
+    forwards=True,
     preparation=timedelta(minutes=2),
     cleanup=timedelta(minutes=5),
     deadlines={
