@@ -12,6 +12,9 @@ from django.db.models.functions import Coalesce, Lower
 
 from accounts.limits import Limits
 from accounts.models import Organisation, User, validate_time_zone
+from resources.cables import Cable as Cable
+from resources.cables import CablePort as CablePort
+from resources.vlans import check_pool
 
 # A site that has not been heard for this long is shown as unreachable.
 SILENT_AFTER = timedelta(seconds=30)
@@ -45,6 +48,13 @@ class Site(Limits):
         default=False,
         help_text="When a device reports an error that only an operator can judge: end the lease that runs on"
         " it. Otherwise its holder is told and goes on.",
+    )
+    vlan_pool = models.CharField(
+        "VLAN pool",
+        max_length=200,
+        blank=True,
+        validators=[check_pool],
+        help_text="VLANs that leases may be given for their links, such as 200-219, 300.",
     )
     public_key = models.CharField(
         max_length=64, blank=True, help_text="The site worker's public key, as it prints it."

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Exists, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models import Count, Exists, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from accounts.models import User
-from resources.models import Cover, Resource, Site
+from resources.models import Cable, Cover, Resource, Site
 from resources.recognition import Known
 
 
@@ -30,6 +30,11 @@ def described_resources() -> QuerySet[Resource]:
 def may_operate(user: User, site: Site) -> bool:
     """Whether the user runs the site, or the federation."""
     return user.is_superuser or site.operatorships.filter(user=user).exists()
+
+
+def cables_of(site: Site) -> QuerySet[Cable]:
+    """Return the cables that have an end at the site."""
+    return Cable.objects.select_related("a__site", "b__site").filter(Q(a__site=site) | Q(b__site=site))
 
 
 def settings_of_wholes(parent: Resource | None) -> dict[str, Any]:

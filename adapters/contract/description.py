@@ -73,6 +73,10 @@ class AdapterDescription:
     """Whether `reshape` can cut its devices into parts."""
     can_rehearse: bool = False
     """Whether `rehearse` can try a booking's files before the start."""
+    sets_vlan: bool = False
+    """Whether it gives a lease's device the VLAN that `LeaseOrder.links` names."""
+    forwards: bool = False
+    """Whether traffic passes through its devices from one cable to another, as through a switch."""
     source: ArtefactSlot | None = None
     """The source from which `build` can make the files, where the site has the compiler."""
 
