@@ -287,7 +287,11 @@ def test_a_card_that_fell_off_the_bus_is_not_healthy(adapter, local):
 
 @pytest.mark.parametrize(
     ("trace", "what"),
-    [({"processes": ((4711, 10),)}, "processes"), ({"used_mib": 20000}, "memory in use"), ({"lost": True}, "use")],
+    [
+        ({"processes": ((4711, 10),)}, "processes"),
+        ({"used_mib": 20000}, "memory in use"),
+        ({"lost": True}, "use"),
+    ],
 )
 def test_a_card_that_is_still_in_use_is_not_proven_clean(adapter, local, order_for, trace, what):
     has, target = local

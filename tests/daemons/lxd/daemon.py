@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -147,7 +148,7 @@ class LxdDaemon:
         for ours in (root / self.folder.name, *root.glob(f"*/{self.folder.name}")):
             for group in sorted((ours, *ours.rglob("*/")), reverse=True):
                 with suppress(FileNotFoundError):
-                    _await(lambda group=group: _is_gone(group), 5, lambda: "a control group is still in use")
+                    _await(partial(_is_gone, group), 5, lambda: "a control group is still in use")
 
     def _connect(self) -> None:
         # The name of the network card is the lock on its addresses.
