@@ -24,6 +24,7 @@ def navigation_for(request: HttpRequest) -> list[dict[str, Any]]:
             ("Devices", "memory", "admin:resources_resource_changelist"),
             ("Inventory", "checklist", "admin:inventory"),
             ("Sites", "location_on", "admin:resources_site_changelist"),
+            ("Feeds", "rss_feed", "admin:interop_reservationfeed_changelist"),
         ),
         _group(
             "Evidence",

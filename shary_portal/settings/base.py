@@ -34,6 +34,7 @@ INSTALLED_APPS = [
     "accounts",
     "resources",
     "reservations",
+    "interop",
     "shary_portal",
 ]
 

@@ -13,6 +13,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Organisation, Project, SshKey, User
+from interop.feeds import issue_feed
+from interop.models import ReservationFeed
 from reservations.models import GeometryChange, Lease, LeaseEvent, OutgoingOrder, Proof, Reservation
 from reservations.states import Status
 from resources.models import MaintenanceWindow, Operatorship, Resource, Site
@@ -27,7 +29,17 @@ from tests.factories import (
     next_hour,
 )
 
-OPERATED = (Site, Resource, MaintenanceWindow, Lease, Reservation, LeaseEvent, Proof, GeometryChange)
+OPERATED = (
+    Site,
+    Resource,
+    MaintenanceWindow,
+    Lease,
+    Reservation,
+    LeaseEvent,
+    Proof,
+    GeometryChange,
+    ReservationFeed,
+)
 MANAGED = (User, Project, Organisation, SshKey)
 
 
@@ -72,6 +84,7 @@ def make_rows(slug: str) -> tuple[User, dict[type, Any]]:
         next_action_at=window.ends_at,
         requested_by=operator,
     )
+    feed, _ = issue_feed(site=site, name=f"Cron of {slug}", networks=(), with_secret=True, actor=operator)
     rows = {
         Site: site,
         Resource: resource,
@@ -81,6 +94,7 @@ def make_rows(slug: str) -> tuple[User, dict[type, Any]]:
         LeaseEvent: lease.events.first(),
         Proof: proof,
         GeometryChange: cut,
+        ReservationFeed: feed,
         User: lease.reservation.holder,
         Project: lease.reservation.project,
         Organisation: make_organisation(f"home-{slug}"),
@@ -155,7 +169,7 @@ def test_people_and_projects_are_for_federation_managers(federation: Federation,
     operator, manager = signed_in(federation.operator_a), signed_in(federation.manager)
     # Rights that somebody ticked in Django's own table must not open anything.
     permissions = Permission.objects.filter(
-        content_type__app_label__in=["accounts", "resources", "reservations"]
+        content_type__app_label__in=["accounts", "resources", "reservations", "interop"]
     )
     federation.operator_a.user_permissions.set(permissions)
     for name, args in (("changelist", ()), ("change", (federation.rows_a[model].pk,))):

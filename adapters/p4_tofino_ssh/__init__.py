@@ -1,0 +1,1 @@
+"""Tofino switches whose control processor opens by ssh to one tenant at a time."""

@@ -1,0 +1,50 @@
+"""What other testbeds' tools are let in with."""
+
+from typing import ClassVar
+from uuid import UUID, uuid4
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+
+from accounts.models import User
+from resources.models import Site
+
+
+class ReservationFeed(models.Model):
+    """Lets a tool of a site ask who has the site's switches now. Of its secret only a digest is kept."""
+
+    id: "models.UUIDField[UUID, UUID]" = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="reservation_feeds")
+    name = models.CharField(max_length=100, help_text="What asks, such as “cron of rest-bfsw01”.")
+    prefix = models.CharField(max_length=16, null=True, unique=True, editable=False)  # noqa: DJ001 - unique
+    digest = models.CharField(max_length=64, blank=True, default="", editable=False)
+    networks = ArrayField(
+        models.CharField(max_length=43),
+        default=list,
+        blank=True,
+        help_text="From where it may ask, such as 192.0.2.0/28; empty: from anywhere.",
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+", editable=False)
+    revoked_at = models.DateTimeField(null=True, editable=False)
+    last_used_at = models.DateTimeField(null=True, editable=False)
+    last_used_from = models.GenericIPAddressField(null=True, editable=False)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=(Q(prefix__isnull=False) & ~Q(digest=""))
+                | (Q(prefix__isnull=True) & ~Q(networks=[])),
+                name="feed_is_guarded",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.site.name} · {self.name}"
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether a secret is asked for."""
+        return self.prefix is not None
