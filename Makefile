@@ -9,13 +9,16 @@ PORT ?=
 # Most tests wait for servers and devices more than they compute.
 WORKERS ?= $(shell echo $$((2 * $$(nproc 2>/dev/null || sysctl -n hw.ncpu))))
 ARGS ?=
+# What a lease through the gateway needs; the page of a lease without one names another election id.
+DEVICE ?= 1
+ELECTION ?= 0,1
 export SHARY_PORT := $(PORT)
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop status reset test test-all test-gpu check fix bench gpu-host gpu-probe migration lock environment environment-dev
+.PHONY: help run stop status reset test test-all test-gpu check fix bench gpu-host gpu-probe p4-shell test-p4-shell migration lock environment environment-dev
 
 help: ## Show what there is
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 run: environment ## Start the whole portal on this machine; Ctrl-C stops it
 	@exec $(VENV)/python -m shary_portal.quickstart run --with-parent
@@ -62,13 +65,29 @@ gpu-host: environment ## Build shary-gpu-host.pyz, the program for a machine wit
 gpu-probe: environment ## Build shary-gpu-probe.pyz, which proves cards of any machine clean
 	@$(VENV)/python -m adapters.gpu_probe.build
 
+p4-shell: .venv-p4shell/.installed ## p4runtime-shell: TARGET=HOST:PORT FILES=folder with the lease's files
+	@test -n "$(TARGET)" || { echo "Say where, as the lease's page does: make p4-shell TARGET=HOST:PORT FILES=folder"; exit 1; }
+	@cd "$(or $(FILES),.)" && exec "$(CURDIR)/.venv-p4shell/bin/python" -m p4runtime_sh --grpc-addr $(TARGET) \
+	--device-id $(DEVICE) --election-id $(ELECTION) \
+	$(if $(FILES),--ssl --cacert ca.pem --cert lease.pem --private-key lease.key) $(ARGS)
+
+test-p4-shell: environment-dev .venv-p4shell/.installed ## Try p4runtime-shell, unchanged, through the gateway
+	@$(VENV)/python -m pytest -m slow tests/p4_gateway/test_p4runtime_shell.py $(ARGS)
+
+# It pins an old protobuf that nothing else can live with: an environment of its own.
+.venv-p4shell/.installed: requirements-p4shell.lock
+	@$(require-python)
+	$(PYTHON) -m venv --clear .venv-p4shell
+	.venv-p4shell/bin/python -m pip install -qq --no-input --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
 migration: environment-dev ## Write a migration: make migration name=what_it_does [app=reservations]
 	@test -n "$(name)" || { echo "Name it: make migration name=what_it_does"; exit 1; }
 	$(VENV)/python manage.py makemigrations --name $(name) $(app)
 
 lock: ## Remake the lock files from requirements*.txt (needs uv)
 	@command -v uv >/dev/null || { echo "uv is missing: pip install uv"; exit 1; }
-	for name in requirements requirements-dev; do \
+	for name in requirements requirements-dev requirements-p4shell; do \
 	uv pip compile --quiet --no-emit-index-url --no-header --generate-hashes --python-version 3.11 \
 	--universal $$name.txt --output-file $$name.lock || exit 1; done
 

@@ -197,6 +197,8 @@ async def _read_stream(session: Session, controller: Controller, requests: Any) 
                 session.send_up(controller, message)
     except asyncio.CancelledError:
         raise
+    except grpc.aio.AbortError:
+        return  # we ended the stream while it was listened to
     except Exception:
         log.exception("lease=%s a stream broke", session.grant.lease_id)
     controller.outbox.put_nowait(None)

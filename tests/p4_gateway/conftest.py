@@ -16,7 +16,10 @@ from adapters.emulators.p4runtime import P4RuntimeEmulator
 from adapters.p4_switch.gateway import Door, GatewayClient
 from p4_gateway.config import Config
 from p4_gateway.gateway import Gateway
+from tests.adapters.conftest import secrets_of
 from tests.adapters.emulators.p4runtime.controller import Controller, example_config
+
+__all__ = ["secrets_of"]  # a fixture that these tests share
 
 SITE_ID = 5 << 64 | 7
 
