@@ -20,6 +20,7 @@ KIND_WORDS = {
     "gpu_slice": "GPU slice",
     "p4_switch": "P4 switch",
     "smart_nic": "Smart NIC",
+    "smart_nic_vf": "Virtual function",
 }
 UNITS = {"w": "W", "mhz": "MHz", "gib": "GiB", "mib": "MiB", "gbps": "Gbit/s", "s": "s"}
 SHORT = frozenset({"ecc", "mig", "pci", "nvml", "cuda", "bmc", "ssh", "uuid"})
