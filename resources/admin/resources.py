@@ -96,7 +96,7 @@ class ResourceAdmin(OperatedAdmin):
     autocomplete_fields: ClassVar = ["parent"]
     inlines: ClassVar = [PartInline, ErrorInline, DecisionInline]
     actions: ClassVar = ["take_out_of_service", "take_into_service"]
-    actions_detail: ClassVar = ["back_in_service", "look_for_devices", "add_part"]
+    actions_detail: ClassVar = ["back_in_service", "look_for_devices", "cut_into_slices", "add_part"]
     fieldsets = (
         (None, {"fields": ("name", "site", "parent", "in_service")}),
         (
@@ -184,6 +184,20 @@ class ResourceAdmin(OperatedAdmin):
     def has_look_behind_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         """Whether it is a whole device: its parts are found with it."""
         return self.get_queryset(request).filter(pk=object_id, parent__isnull=True).exists()
+
+    @action(
+        description="Cut into slices", icon="splitscreen", url_path="cut-into-slices", permissions=["cut_card"]
+    )
+    def cut_into_slices(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Go where it is planned how the card is cut."""
+        card = get_object_or_404(self.get_queryset(request), pk=object_id)
+        page = reverse("admin:reservations_geometrychange_add")
+        return redirect(f"{page}?{urlencode({'resource': card.pk})}")
+
+    def has_cut_card_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        """Whether it is a card whose adapter can cut it."""
+        cutters = [name for name, adapter in CATALOGUE.items() if adapter.can_reshape]
+        return self.get_queryset(request).filter(pk=object_id, kind="gpu", adapter__in=cutters).exists()
 
     @action(description="Add a part", icon="add", url_path="add-part")
     def add_part(self, request: HttpRequest, object_id: str) -> HttpResponse:

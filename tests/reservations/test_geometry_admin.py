@@ -88,3 +88,13 @@ def test_operators_of_other_sites_see_and_plan_nothing(card):
 
 def test_an_odd_address_is_only_an_empty_form(desk):
     assert desk.get(ADD, {"resource": "no-id"}).status_code == 200
+
+
+def test_a_cards_page_leads_to_the_form_and_a_switches_does_not(desk, card):
+    switch = make_resource(card.site, name="Tofino", kind="p4_switch", adapter="p4_switch", attributes={})
+    pages = [
+        desk.get(f"/admin/resources/resource/{each.pk}/change/").content.decode() for each in (card, switch)
+    ]
+    assert ["Cut into slices" in page for page in pages] == [True, False]
+    way = desk.get(f"/admin/resources/resource/{card.pk}/cut-into-slices")
+    assert way.url == f"{ADD}?resource={card.pk}"

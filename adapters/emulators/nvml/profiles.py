@@ -1,4 +1,8 @@
-"""What real cards say they can be cut into, as `nvidia-smi mig -lgip` and `-lgipp` print it."""
+"""What the pretended cards can be cut into, in the shape of `nvidia-smi mig -lgip` and `-lgipp`.
+
+The rows of the H100 80GB follow a listing of such a card; those of the A30 and the A100 follow NVIDIA's
+user guide, and have not been held against a card.
+"""
 
 import re
 from dataclasses import dataclass

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from reservations.models import Lease, OutgoingMail
+from reservations.models import OutgoingMail
 from reservations.policy import FOREWARN_BEFORE
 from reservations.selectors.warnings import warnings_of_choices, warnings_of_leases
 from reservations.services.asks import Ask
