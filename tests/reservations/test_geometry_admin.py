@@ -96,5 +96,5 @@ def test_a_cards_page_leads_to_the_form_and_a_switches_does_not(desk, card):
         desk.get(f"/admin/resources/resource/{each.pk}/change/").content.decode() for each in (card, switch)
     ]
     assert ["Cut into slices" in page for page in pages] == [True, False]
-    way = desk.get(f"/admin/resources/resource/{card.pk}/cut-into-slices")
+    way = desk.get(f"/admin/resources/resource/{card.pk}/cut-into-slices/")
     assert way.url == f"{ADD}?resource={card.pk}"
