@@ -28,13 +28,27 @@ class Artefact(models.Model):
     sha256 = models.CharField(max_length=64)
     size = models.PositiveIntegerField()
     content = models.BinaryField()
+    version = models.PositiveIntegerField(
+        default=1, editable=False, help_text="Counts the files of one name, in the order in which they came."
+    )
+    provenance = models.TextField(
+        blank=True, default="", editable=False, help_text="What it was made from, if the portal had it made."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["-created_at"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["project", "adapter", "name", "filename", "version"], name="version_once_per_name"
+            )
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["project", "adapter", "name", "sha256"], name="artefact_by_content")
+        ]
 
     def __str__(self) -> str:
-        return f"{self.filename} ({self.sha256[:12]})"
+        return f"{self.filename}, version {self.version} ({self.sha256[:12]})"
 
 
 class Reservation(models.Model):
@@ -124,6 +138,75 @@ class Lease(models.Model):
     def is_over(self, now: datetime) -> bool:
         """Whether the window has passed."""
         return self.ends_at <= now
+
+
+class Rehearsal(models.Model):
+    """How the trial of a lease's files went; one row per lease, of the files that it has now."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting for the site"
+        PASSED = "passed", "Passed"
+        FAILED = "failed", "Failed"
+        IMPOSSIBLE = "impossible", "Not tried"
+
+    lease = models.OneToOneField(Lease, on_delete=models.CASCADE, related_name="rehearsal")
+    order: "models.UUIDField[UUID, UUID]" = models.UUIDField(
+        default=uuid4,
+        unique=True,
+        help_text="Changes with the files and the device: older answers tell nothing.",
+    )
+    resource = models.ForeignKey(Resource, on_delete=models.CASCADE, related_name="+")
+    files: "models.JSONField[Any, Any]" = models.JSONField(default=list)
+    state = models.CharField(max_length=12, choices=State.choices, default=State.WAITING)
+    stage = models.CharField(max_length=200, blank=True)
+    steps: "models.JSONField[Any, Any]" = models.JSONField(default=list)
+    detail = models.TextField(blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    asked_at = models.DateTimeField()
+    next_try_at = models.DateTimeField(null=True)
+    answered_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(
+                fields=["next_try_at"], name="rehearsal_by_try", condition=Q(next_try_at__isnull=False)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.lease_id}: {self.state}"
+
+
+class Build(models.Model):
+    """The making of device files from source, at a site that has the compiler."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting for the site"
+        DONE = "done", "Done"
+        FAILED = "failed", "Failed"
+
+    id: "models.UUIDField[UUID, UUID]" = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    source = models.ForeignKey(Artefact, on_delete=models.CASCADE, related_name="builds")
+    resource = models.ForeignKey(Resource, on_delete=models.CASCADE, related_name="+")
+    requested_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    state = models.CharField(max_length=12, choices=State.choices, default=State.WAITING)
+    detail = models.TextField(blank=True)
+    made: "models.ManyToManyField[Artefact, Artefact]" = models.ManyToManyField(
+        Artefact, related_name="made_by"
+    )
+    attempts = models.PositiveSmallIntegerField(default=0)
+    asked_at = models.DateTimeField()
+    next_try_at = models.DateTimeField(null=True)
+    answered_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-asked_at"]
+        indexes: ClassVar = [
+            models.Index(fields=["next_try_at"], name="build_by_try", condition=Q(next_try_at__isnull=False))
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source_id}: {self.state}"
 
 
 class CalendarEntry(models.Model):

@@ -38,5 +38,9 @@ RELEASE_PATIENCE = timedelta(minutes=2)
 """How long beyond twice its clean-up time a release may take before the device is quarantined."""
 RELEASE_RETRY_EVERY = timedelta(minutes=5)
 WATCH_EVERY = timedelta(seconds=60)
+ERRAND_AGAIN_AFTER = timedelta(seconds=60)
+ERRAND_AT_MOST_EVERY = timedelta(hours=1)
+ERRAND_MOST_ATTEMPTS = 12
+"""A trial or a build that a site has not answered by then (some six hours) is given up in words."""
 KEEP_IDEMPOTENCY_KEYS = timedelta(days=30)
 KEEP_SENT = timedelta(days=7)

@@ -240,6 +240,7 @@ def make_artefact(project: Project, *, uploaded_by: User | None = None, **fields
     fields.setdefault("filename", "forward.p4info.txtpb")
     fields.setdefault("content", f"file {next(_numbers)}".encode())
     fields.setdefault("sha256", f"{next(_numbers):064x}")
+    fields.setdefault("version", next(_numbers))
     return Artefact.objects.create(
         project=project,
         uploaded_by=uploaded_by or make_user(projects=[project]),

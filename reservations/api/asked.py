@@ -127,12 +127,28 @@ class AskedMaintenance(serializers.Serializer[Any]):
     reason = serializers.CharField(required=False, allow_blank=True, max_length=200)
 
 
+class AskedFiles(serializers.Serializer[Any]):
+    """Other files for a lease."""
+
+    artefacts = serializers.DictField(
+        child=serializers.UUIDField(),
+        allow_empty=False,
+        help_text="Files by the name of their slot; slots that are not named keep theirs.",
+    )
+
+
+class AskedBuild(serializers.Serializer[Any]):
+    """Where source is to be made into files."""
+
+    resource = serializers.UUIDField(help_text="The device that the files are for: its site compiles.")
+
+
 class AskedArtefact(serializers.Serializer[Any]):
     """A file for a device, in a multipart form."""
 
     project = serializers.CharField(max_length=50, help_text="The slug of one of your projects.")
     adapter = serializers.CharField(max_length=60, help_text="Whose file: p4_switch …")
-    name = serializers.CharField(max_length=60, help_text="The slot that it fills: p4info …")
+    name = serializers.CharField(max_length=60, help_text="The slot that it fills: p4info …, or source.")
     file = serializers.FileField(allow_empty_file=True, max_length=255)
 
 

@@ -10,15 +10,16 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from reservations.api.asked import AskedReason
+from reservations.api.asked import AskedFiles, AskedReason
 from reservations.api.presenting import lease_brief, lease_whole, whose
 from reservations.api.shapes import LeaseOf, LeaseOfBrief
 from reservations.api.use import UseDoor
-from reservations.models import Lease, LeaseEvent
+from reservations.models import Artefact, Lease, LeaseEvent
 from reservations.selectors.viewer import Viewer
 from reservations.selectors.visibility import visible_leases
 from reservations.selectors.warnings import warnings_of_leases
 from reservations.services import approval, cleaning
+from reservations.services.artefacts import replace_files
 from reservations.states import Status
 
 
@@ -96,6 +97,14 @@ class LeaseDoor(UseDoor):
         cleaning.vouch(self._seen(pk), actor=self.person, reason=reason, now=self.now)
         return self._answer(pk)
 
+    @extend_schema(request=AskedFiles, responses=LeaseOf)
+    @action(detail=True, methods=["post"])
+    def files(self, request: Request, pk: UUID) -> Response:
+        """Give a lease that has not started other files; they are checked, and tried again before the start."""
+        asked = self.read(AskedFiles)["artefacts"]
+        replace_files(lease_id=pk, files=asked, actor=self.person, now=self.now)
+        return self._answer(pk)
+
     def _seen(self, pk: UUID) -> Lease:
         """Return the lease; somebody else's is not there, whatever it is."""
         lease = self.get_queryset().filter(pk=pk).first()
@@ -105,7 +114,9 @@ class LeaseDoor(UseDoor):
 
     def _answer(self, pk: UUID) -> Response:
         events = Prefetch("events", queryset=LeaseEvent.objects.select_related("actor"))
-        lease = self.get_queryset().prefetch_related(events, "proofs").filter(pk=pk).first()
+        files = Prefetch("artefacts", queryset=Artefact.objects.defer("content").order_by("name"))
+        found = self.get_queryset().select_related("rehearsal").prefetch_related(events, files, "proofs")
+        lease = found.filter(pk=pk).first()
         if lease is None:
             raise NotFound("There is no such lease, or it is not yours to see.")
         shown = lease_whole(

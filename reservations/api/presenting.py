@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from adapters.contract import Access
+from adapters.catalogue import CATALOGUE
+from adapters.contract import Access, ArtefactSlot
 from adapters.contract.wire import from_json
 from reservations.models import Lease, Proof, Reservation
 from reservations.phase import phase_of
@@ -83,7 +84,15 @@ def lease_brief(lease: Lease, viewer: Viewer, *, now: datetime) -> dict[str, Any
         "isolated_at": lease.isolated_at,
         "step": step_of(lease, zone=zone_of(viewer.user), now=now),
         "trouble": lease.trouble,
-        "can": {"approve": asked, "reject": asked, "retry": failed, "vouch": failed},
+        "can": {
+            "approve": asked,
+            "reject": asked,
+            "replace_files": bool(_slots(lease))
+            and lease.status in NOT_STARTED
+            and viewer.may_change(lease.reservation),
+            "retry": failed,
+            "vouch": failed,
+        },
     }
 
 
@@ -96,7 +105,10 @@ def lease_whole(
         "epoch": lease.epoch,
         "access": _access(lease) if viewer.may_enter(reservation) else None,
         "proof": None if proof is None else proof_shown(proof),
+        "adapter": lease.resource.adapter,
         "parameters": lease.parameters,
+        "files": _files(lease),
+        "rehearsal": _rehearsal(lease),
         "warnings": [*_trouble_of_device(lease), *warnings],
         "events": [
             {
@@ -108,6 +120,44 @@ def lease_whole(
             }
             for event in lease.events.all()
         ],
+    }
+
+
+def _slots(lease: Lease) -> Sequence[ArtefactSlot]:
+    description = CATALOGUE.get(lease.resource.adapter)
+    return description.artefacts if description is not None else ()
+
+
+def _files(lease: Lease) -> list[dict[str, Any]]:
+    slots = _slots(lease)
+    has = {file.name: file for file in lease.artefacts.all()} if slots else {}
+    return [
+        {
+            "name": slot.name,
+            "title": slot.title,
+            "max_bytes": slot.max_bytes,
+            "id": has[slot.name].pk if slot.name in has else None,
+            "filename": has[slot.name].filename if slot.name in has else "",
+            "version": has[slot.name].version if slot.name in has else None,
+            "sha256": has[slot.name].sha256 if slot.name in has else "",
+        }
+        for slot in slots
+    ]
+
+
+def _rehearsal(lease: Lease) -> dict[str, Any] | None:
+    if not _slots(lease):
+        return None
+    rehearsal = getattr(lease, "rehearsal", None)
+    if rehearsal is None:
+        return None
+    return {
+        "state": rehearsal.state,
+        "stage": rehearsal.stage,
+        "steps": rehearsal.steps,
+        "detail": rehearsal.detail,
+        "asked_at": rehearsal.asked_at,
+        "answered_at": rehearsal.answered_at,
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from reservations.api.refusals import FreeWindow, WishRefusalShape
-from reservations.models import Artefact
+from reservations.models import Artefact, Build, Rehearsal
 from reservations.phase import Phase
 from reservations.states import Status
 from resources.api.resources import ProofShape
@@ -16,11 +16,83 @@ class ArtefactShape(serializers.ModelSerializer[Artefact]):
     """A file of a project, checked and ready to be booked with."""
 
     project = serializers.CharField(source="project.slug", read_only=True)
+    uploaded_by = serializers.CharField(source="uploaded_by.username", read_only=True)
 
     class Meta:
         model = Artefact
-        fields = ["id", "project", "adapter", "name", "filename", "sha256", "size", "created_at"]
+        fields = [
+            "id",
+            "project",
+            "adapter",
+            "name",
+            "filename",
+            "version",
+            "sha256",
+            "size",
+            "provenance",
+            "uploaded_by",
+            "created_at",
+        ]
         read_only_fields = fields
+
+
+class BuildShape(serializers.ModelSerializer[Build]):
+    """The making of files from source."""
+
+    source = serializers.UUIDField(source="source_id", read_only=True)  # type: ignore[assignment]
+    resource = serializers.UUIDField(source="resource_id", read_only=True)
+    resource_name = serializers.CharField(source="resource.name", read_only=True)
+    site = serializers.CharField(source="resource.site.slug", read_only=True)
+    made = ArtefactShape(many=True, read_only=True)
+
+    class Meta:
+        model = Build
+        fields = [
+            "id",
+            "source",
+            "resource",
+            "resource_name",
+            "site",
+            "state",
+            "detail",
+            "made",
+            "asked_at",
+            "answered_at",
+        ]
+        read_only_fields = fields
+
+
+class LeaseFileShape(serializers.Serializer[Any]):
+    """A file that a lease has, or a slot for one."""
+
+    name = serializers.CharField()
+    title = serializers.CharField()
+    max_bytes = serializers.IntegerField()
+    id = serializers.UUIDField(allow_null=True)
+    filename = serializers.CharField(allow_blank=True)
+    version = serializers.IntegerField(allow_null=True)
+    sha256 = serializers.CharField(allow_blank=True)
+
+
+class RehearsalStepShape(serializers.Serializer[Any]):
+    """One thing that was tried."""
+
+    name = serializers.CharField()
+    expected = serializers.CharField()
+    found = serializers.CharField()
+    passed = serializers.BooleanField()
+    method = serializers.CharField(allow_blank=True)
+
+
+class RehearsalShape(serializers.Serializer[Any]):
+    """How the trial of a lease's files went, before the start and not on the device."""
+
+    state = serializers.ChoiceField(choices=Rehearsal.State.values)
+    stage = serializers.CharField(allow_blank=True, help_text="What they were tried on.")
+    steps = RehearsalStepShape(many=True)
+    detail = serializers.CharField(allow_blank=True, help_text="Why they could not be tried.")
+    asked_at = serializers.DateTimeField()
+    answered_at = serializers.DateTimeField(allow_null=True)
 
 
 class MaintenanceShape(serializers.ModelSerializer[MaintenanceWindow]):
@@ -75,10 +147,11 @@ class EventShape(serializers.Serializer[Any]):
 
 
 class LeaseCan(serializers.Serializer[Any]):
-    """What the caller may do with the lease now: for operators of its site."""
+    """What the caller may do with the lease now: mostly for operators of its site."""
 
     approve = serializers.BooleanField()
     reject = serializers.BooleanField()
+    replace_files = serializers.BooleanField(help_text="For its holder, while it has not started.")
     retry = serializers.BooleanField()
     vouch = serializers.BooleanField()
 
@@ -121,7 +194,10 @@ class LeaseShape(LeaseBrief):
     epoch = serializers.IntegerField(allow_null=True)
     access = AccessShape(allow_null=True)
     proof = ProofShape(allow_null=True)
+    adapter = serializers.CharField()
     parameters = serializers.DictField()
+    files = LeaseFileShape(many=True, help_text="A line for each file that the device takes.")
+    rehearsal = RehearsalShape(allow_null=True)
     warnings = serializers.ListField(
         child=serializers.CharField(), help_text="What will happen to things of the holder's own, in words."
     )

@@ -5,7 +5,7 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 
 from accounts.models import User
-from reservations.models import Lease, LeaseEvent, Reservation
+from reservations.models import Artefact, Lease, LeaseEvent, Reservation
 from reservations.phase import RULES, Phase
 
 
@@ -24,6 +24,8 @@ def with_history(reservations: QuerySet[Reservation]) -> QuerySet[Reservation]:
         Prefetch("leases", queryset=leases),
         Prefetch("leases__events", queryset=LeaseEvent.objects.select_related("actor")),
         "leases__proofs",
+        "leases__rehearsal",
+        Prefetch("leases__artefacts", queryset=Artefact.objects.defer("content").order_by("name")),
     )
 
 

@@ -8,6 +8,7 @@ from django.db import IntegrityError, OperationalError, transaction
 from reservations.models import Lease
 from reservations.selectors.availability import Wanted, free_resource_ids
 from reservations.services.engine.post import tell_holder
+from reservations.services.engine.rehearsals import plan_rehearsals
 from reservations.services.races import is_lost_race
 from reservations.states import Status
 from resources.models import Resource
@@ -61,6 +62,7 @@ def _take(lease: Lease, resource_id: UUID, now: datetime) -> bool:
                 else lease.next_action_at,
                 trouble="",
             )
+            plan_rehearsals(Lease.objects.select_related("resource").filter(pk=lease.pk), now=now)
     except (IntegrityError, OperationalError) as error:
         if is_lost_race(error):
             return False

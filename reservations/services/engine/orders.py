@@ -1,6 +1,6 @@
 """Orders to the sites: written with the move that needs them, sealed and sent after the commit."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -21,7 +21,7 @@ from adapters.contract.wire import Order, private_key, seal
 from reservations.models import GeometryChange, Lease, OutgoingOrder
 from reservations.policy import ORDERS_PER_MESSAGE
 from reservations.services.engine.doorbell import ring_after_commit
-from reservations.states import ON_DEVICE
+from reservations.states import ON_DEVICE, Status
 from resources.models import Cover, Resource, Site
 from resources.selectors import settings_by_resource
 
@@ -107,15 +107,17 @@ def _verb(order: OutgoingOrder) -> Any:
     return order.verb
 
 
-def lease_orders(lease_ids: Iterable[UUID]) -> dict[UUID, LeaseOrder]:
-    """Return what the sites need to know of leases that are on a device now.
+def lease_orders(
+    lease_ids: Iterable[UUID], *, statuses: Collection[Status] = ON_DEVICE
+) -> dict[UUID, LeaseOrder]:
+    """Return what the sites need to know of leases, by default of those that are on a device now.
 
     An order that was written for a lease that is over by now says nothing that is still wanted.
     """
     leases = list(
         Lease.objects.select_related("resource", "reservation__holder", "reservation__project")
         .prefetch_related("artefacts")
-        .filter(pk__in=lease_ids, status__in=ON_DEVICE)
+        .filter(pk__in=lease_ids, status__in=statuses)
     )
     keys: dict[int, list[str]] = {}
     holders = {lease.reservation.holder_id for lease in leases}

@@ -11,6 +11,7 @@ from reservations.services.engine.discovery import keep_asking
 from reservations.services.engine.forewarning import warn_of_starting
 from reservations.services.engine.health import warn_of_unhealthy
 from reservations.services.engine.orders import send_orders, write_watch
+from reservations.services.engine.rehearsals import plan_missing
 from resources.models import Site
 
 
@@ -20,6 +21,7 @@ def reconcile(*, now: datetime) -> None:
     keep_asking(now=now)
     warn_of_unhealthy(now=now)
     warn_of_starting(now=now)
+    plan_missing(now=now)
     tidy(now=now)
     send_orders(now=now)
 

@@ -16,11 +16,13 @@ from django.db.models.functions import Greatest
 from adapters.contract.wire import BadSeal, Report, public_key, sender_of, to_json, unseal
 from reservations.models import Lease
 from reservations.services.cleaning import accept_proof, begin_release, give_up_release, keep_proof
+from reservations.services.engine.builds import take_built
 from reservations.services.engine.discovery import take_discovered
 from reservations.services.engine.geometry import take_reshaped
 from reservations.services.engine.health import take_observed
 from reservations.services.engine.orders import write_orders
 from reservations.services.engine.post import tell_holder
+from reservations.services.engine.rehearsals import take_rehearsed
 from reservations.services.engine.use import take_use
 from reservations.services.gate import move_many
 from reservations.states import ON_DEVICE, Status
@@ -119,6 +121,10 @@ def take_report(report: Report, *, site: Site, now: datetime) -> None:
         take_discovered(report, site=site, now=now)
     elif report.event == "reshaped":
         take_reshaped(report, site=site, now=now)
+    elif report.event == "rehearsed":
+        take_rehearsed(report, site=site, now=now)
+    elif report.event == "built":
+        take_built(report, site=site, now=now)
     elif report.event == "used":
         take_use(report, site=site, now=now)
     elif handler := _HANDLERS.get(report.event):

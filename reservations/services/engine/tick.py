@@ -20,10 +20,12 @@ from reservations.policy import (
     TICK_BATCH,
 )
 from reservations.services.cleaning import begin_release, give_up_release
+from reservations.services.engine.builds import send_builds
 from reservations.services.engine.discovery import send_questions
 from reservations.services.engine.geometry import press_geometry
 from reservations.services.engine.orders import send_orders, write_orders
 from reservations.services.engine.post import send_mail, tell_holder
+from reservations.services.engine.rehearsals import send_rehearsals
 from reservations.services.gate import move, move_many
 from reservations.services.races import is_lost_race
 from reservations.states import Status
@@ -47,6 +49,8 @@ def tick(*, now: datetime) -> int:
         press_geometry(now=now)
     send_orders(now=now)
     send_questions(now=now)
+    send_rehearsals(now=now)
+    send_builds(now=now)
     send_mail(now=now)
     return done
 

@@ -58,7 +58,9 @@ def test_operators_judge_and_others_do_not(
     answer = operator.post(url, body)
     assert answer.status_code == 200, answer.content
     assert answer.json()["status"] == to
-    assert answer.json()["can"] == dict.fromkeys(["approve", "reject", "retry", "vouch"], False)
+    assert answer.json()["can"] == dict.fromkeys(
+        ["approve", "reject", "replace_files", "retry", "vouch"], False
+    )
     if verb != "retry":
         assert "Looked at it myself" in answer.json()["events"][-1]["reason"]
     assert codes(operator.post(url, body)) == (409, "illegal_move")
