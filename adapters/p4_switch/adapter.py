@@ -15,7 +15,7 @@ the holder, and nobody else, speak to the switch between start and end, or witho
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -54,9 +54,15 @@ from adapters.p4_switch.pipelines import (
     is_parked,
     mark_of,
     parked,
+    parsed_p4info,
 )
 from adapters.p4_switch.rehearsal import rehearse
-from adapters.p4_switch.residue import look_for_residue
+from adapters.p4_switch.residue import (
+    check_earlier_program,
+    clear_residue,
+    look_for_residue,
+    residue_checks,
+)
 from adapters.p4_switch.settings import DESCRIPTION, Settings
 
 VERIFIER = "p4_switch 1"
@@ -183,10 +189,7 @@ class P4Switch(Adapter):
                 won = _take(bidding, order, revoking_id(order.epoch))
                 client.commit(clean, won)
                 # A commit clears the tables; multicast groups and clone sessions may outlive it.
-                for residue in look_for_residue(client, clean.p4info):
-                    if residue.entities:
-                        with suppress(DeviceRefused):  # the proof will name what could not be deleted
-                            client.delete(residue.entities, won)
+                clear_residue(client, clean.p4info, won)
         return self._proof(order, won)
 
     def discover(self, target: Target) -> tuple[FoundDevice, ...]:
@@ -221,17 +224,9 @@ class P4Switch(Adapter):
             config = client.pipeline(whole=True)
             checks += _check_program(config, parked(settings.architecture), settings)
             p4info = config.p4info if config is not None else parked(settings.architecture).p4info
-            for residue in look_for_residue(client, p4info):
-                found = f"{len(residue.entities)}" + (f" ({residue.remark})" if residue.remark else "")
-                checks.append(
-                    Check(
-                        name=residue.kind,
-                        expected="0",
-                        found=found,
-                        passed=not residue.entities,
-                        method="wildcard Read on a new connection without control",
-                    )
-                )
+            checks += residue_checks(client, p4info)
+            if given := order.artefact("p4info"):
+                checks.append(check_earlier_program(client, parsed_p4info(given.content)))
         return CleanProof(
             checks=tuple(checks), verified_at=datetime.now(UTC), verifier=f"{VERIFIER}, P4Runtime {version}"
         )
@@ -377,9 +372,10 @@ def _refuse_residue(client: P4RuntimeClient, order: LeaseOrder) -> None:
     config = client.pipeline()
     if config is None:
         raise OutcomeUnknown(f"{order.target.name} lost its program while it was looked at.")
-    left = [residue.kind for residue in look_for_residue(client, config.p4info) if residue.entities]
+    found = look_for_residue(client, config.p4info)
     # Counters may already have counted: the holder's program runs, and packets may come in.
-    if left and left != ["counters"]:
+    left = [each.kind.name for each in found if each.entities and not each.kind.name.endswith("counters")]
+    if left:
         raise DeviceRefused(
             f"{order.target.name} was given a new program and still holds {', '.join(left)}: restart it."
         )

@@ -140,6 +140,10 @@ class P4RuntimeClient:
         """Write new entities; `DeviceRefused` says of each that was refused why."""
         self._update(p4r.Update.Type.INSERT, entities, election_id, "an entry")
 
+    def modify(self, entities: Iterable[p4r.Entity], election_id: ElectionId) -> None:
+        """Write over what is there."""
+        self._update(p4r.Update.Type.MODIFY, entities, election_id, "what remained, as it was in the beginning")
+
     def delete(self, entities: Iterable[p4r.Entity], election_id: ElectionId) -> None:
         """Delete what was read from the switch."""
         self._update(p4r.Update.Type.DELETE, entities, election_id, "what remained")

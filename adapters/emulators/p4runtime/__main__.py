@@ -14,7 +14,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="p4runtime-emulator", description=__doc__)
     parser.add_argument("--listen", default="127.0.0.1:9559", metavar="HOST:PORT")
     parser.add_argument("--device-id", type=int, action="append", metavar="N", help="may be repeated")
-    parser.add_argument("--personality", choices=["spec", "bmv2"], default="spec")
+    parser.add_argument("--personality", choices=["spec", "bmv2", "stratum"], default="spec")
     parser.add_argument("--state", type=Path, metavar="FILE", help="go on from this file, and keep it")
     options = parser.parse_args()
     stopped = threading.Event()

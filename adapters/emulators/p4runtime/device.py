@@ -12,10 +12,11 @@ from adapters.emulators.p4runtime.arbitration import Arbitration
 from adapters.emulators.p4runtime.forwarding import Forwarding
 from adapters.emulators.p4runtime.refusals import Code, Refusal, invalid
 
-Personality = Literal["spec", "bmv2"]
+Personality = Literal["spec", "bmv2", "stratum"]
 """`spec` follows the specification to the letter. `bmv2` has the habits of BMv2's
 simple_switch_grpc: it remembers no election id beyond its controller's connection, takes any JSON
-for a program, and is wedged by what is no JSON until it is restarted."""
+for a program, and is wedged by what is no JSON until it is restarted. `stratum` follows the
+specification, keeps the last program that was committed or saved on its disk, and pushes it again when it starts."""
 
 VERIFY, VERIFY_AND_SAVE, VERIFY_AND_COMMIT, COMMIT, RECONCILE_AND_COMMIT = range(1, 6)
 
@@ -27,9 +28,11 @@ class Device:
         self.device_id = device_id
         self.personality = personality
         self.lock = threading.RLock()
-        self.arbitration = Arbitration(device_id=device_id, remembers=personality == "spec")
+        self.arbitration = Arbitration(device_id=device_id, remembers=personality != "bmv2")
         self.config: Any | None = None
         self.forwarding: Forwarding | None = None
+        self.on_disk: Any | None = None
+        """What Stratum pushes when it starts."""
         self.changes = 0
         self._has_saved = False
         self._wedged = False
@@ -38,9 +41,9 @@ class Device:
         """Verify, save or commit a program. To `pretend` is to answer as if, and to leave it."""
         if action not in range(VERIFY, RECONCILE_AND_COMMIT + 1):
             raise invalid("the action is missing")
-        if action == RECONCILE_AND_COMMIT and self.personality == "spec":
+        if action == RECONCILE_AND_COMMIT and self.personality != "bmv2":
             raise Refusal(Code.UNIMPLEMENTED, "RECONCILE_AND_COMMIT is not supported")
-        if action == COMMIT and self.personality == "spec":
+        if action == COMMIT and self.personality != "bmv2":
             if config is not None:
                 raise invalid("COMMIT takes no config")
             if not self._has_saved:
@@ -54,9 +57,9 @@ class Device:
         self._verify(config, push=action != VERIFY)
         if action == VERIFY or pretend:
             return
-        self.config = p4r.ForwardingPipelineConfig()
-        self.config.CopyFrom(config)
-        self.forwarding = Forwarding(self.config.p4info)
+        self._run(config)
+        if self.personality == "stratum":
+            self.on_disk = self.config
         self._has_saved = action == VERIFY_AND_SAVE
         self.changes += 1
 
@@ -82,16 +85,19 @@ class Device:
         return [found for wanted in entities for found in forwarding.read(wanted)]
 
     def restart(self) -> None:
-        """Forget everything."""
+        """Forget everything but what lies on the disk."""
         self.arbitration.forget()
         self.config = self.forwarding = None
         self._has_saved = self._wedged = False
+        if self.on_disk is not None:
+            self._run(self.on_disk)
 
     def dump(self) -> dict[str, Any]:
         """Return what to write down, so that a later process can go on."""
         entities = self.forwarding.entities.values() if self.forwarding else ()
         return {
             "config": _text(self.config) if self.config is not None else None,
+            "on_disk": _text(self.on_disk) if self.on_disk is not None else None,
             "entities": [_text(entity) for entity in entities],
             "highest": {role: str(number) for role, number in self.arbitration.highest.items()},
         }
@@ -99,13 +105,20 @@ class Device:
     def load(self, dumped: dict[str, Any]) -> None:
         """Go on from what was written down."""
         self.arbitration.highest = {role: int(number) for role, number in dumped["highest"].items()}
+        if dumped.get("on_disk"):
+            self.on_disk = p4r.ForwardingPipelineConfig.FromString(base64.b64decode(dumped["on_disk"]))
         if dumped["config"] is None:
             return
-        self.config = p4r.ForwardingPipelineConfig.FromString(base64.b64decode(dumped["config"]))
-        self.forwarding = Forwarding(self.config.p4info)
+        self._run(p4r.ForwardingPipelineConfig.FromString(base64.b64decode(dumped["config"])))
+        assert self.forwarding is not None  # noqa: S101  # it runs
         entities = [p4r.Entity.FromString(base64.b64decode(text)) for text in dumped["entities"]]
         for entity in sorted(entities, key=_restored_after):
             self.forwarding.restore(entity)
+
+    def _run(self, config: Any) -> None:
+        self.config = p4r.ForwardingPipelineConfig()
+        self.config.CopyFrom(config)
+        self.forwarding = Forwarding(self.config.p4info)
 
     def _program(self) -> Forwarding:
         if self.forwarding is None:
@@ -116,7 +129,7 @@ class Device:
         ids = [table.preamble.id for table in config.p4info.tables]
         if len(set(ids)) != len(ids) or 0 in ids:
             raise invalid("the P4Info is inconsistent")
-        if self.personality == "spec":
+        if self.personality != "bmv2":
             if not _looks_like_a_program(config):
                 raise invalid("the device config is no program for this target")
         elif push:

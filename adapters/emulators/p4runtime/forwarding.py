@@ -254,12 +254,27 @@ class Forwarding:
         if entry.table_id and entry.table_id not in self.tables:
             raise invalid(f"there is no table {entry.table_id:#x}")
         if entry.is_default_action:
-            yield from self._kept("default", entry.table_id)
+            yield from self._read_defaults(entry.table_id)
         elif entry.match:
             key = match_key(self.tables[entry.table_id], entry.match)
             yield from self._kept("table_entry", entry.table_id, key, entry.priority)
         else:
             yield from self._kept("table_entry", entry.table_id)
+
+    def _read_defaults(self, table_id: int) -> Iterator[p4r.Entity]:
+        for number, table in self.tables.items():
+            if table_id not in (0, number):
+                continue
+            kept = self.entities.get(("default", number))
+            own = table.const_default_action_id or table.initial_default_action.action_id
+            if kept is not None:
+                yield kept
+            elif own:
+                entry = p4r.TableEntry(table_id=number, is_default_action=True)
+                entry.action.action.action_id = own
+                for argument in table.initial_default_action.arguments:
+                    entry.action.action.params.add(param_id=argument.param_id, value=argument.value)
+                yield p4r.Entity(table_entry=entry)
 
     def _read_replication(self, entry: Any) -> Iterator[p4r.Entity]:
         kind = entry.WhichOneof("type")
