@@ -15,7 +15,7 @@ ELECTION ?= 0,1
 export SHARY_PORT := $(PORT)
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop status reset test test-all test-gpu check fix bench gpu-host gpu-probe p4-shell test-p4-shell migration lock environment environment-dev
+.PHONY: help run stop status reset test test-all test-gpu check fix bench gpu-host switch-host gpu-probe p4-shell test-p4-shell migration lock environment environment-dev
 
 help: ## Show what there is
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -61,6 +61,9 @@ bench-%: environment-dev ## One measurement: make bench-booking [ARGS=--quick]
 
 gpu-host: environment ## Build shary-gpu-host.pyz, the program for a machine with cards and ssh
 	@$(VENV)/python -m adapters.gpu_ssh.build
+
+switch-host: environment ## Build shary-switch-host.pyz, the program for a switch that opens by ssh
+	@$(VENV)/python -m adapters.p4_tofino_ssh.build
 
 gpu-probe: environment ## Build shary-gpu-probe.pyz, which proves cards of any machine clean
 	@$(VENV)/python -m adapters.gpu_probe.build

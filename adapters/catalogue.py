@@ -8,9 +8,19 @@ from adapters.gpu_lxd.settings import DESCRIPTION as GPU_LXD
 from adapters.gpu_slurm.settings import DESCRIPTION as GPU_SLURM
 from adapters.gpu_ssh.settings import DESCRIPTION as GPU_SSH
 from adapters.p4_switch.settings import DESCRIPTION as P4_SWITCH
+from adapters.p4_tofino_ssh.settings import DESCRIPTION as P4_TOFINO_SSH
 from adapters.smart_nic_bluefield.settings import DESCRIPTION as SMART_NIC_BLUEFIELD
 from adapters.smart_nic_sriov.settings import DESCRIPTION as SMART_NIC_SRIOV
 
 CATALOGUE: dict[str, AdapterDescription] = {
-    description.name: description for description in (GPU_LXD, GPU_SLURM, GPU_SSH, P4_SWITCH, SMART_NIC_BLUEFIELD, SMART_NIC_SRIOV)
+    description.name: description
+    for description in (
+        GPU_LXD,
+        GPU_SLURM,
+        GPU_SSH,
+        P4_SWITCH,
+        P4_TOFINO_SSH,
+        SMART_NIC_BLUEFIELD,
+        SMART_NIC_SRIOV,
+    )
 }

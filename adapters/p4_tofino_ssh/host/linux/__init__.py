@@ -1,0 +1,5 @@
+"""A real control processor."""
+
+from .machine import LinuxSystem
+
+__all__ = ["LinuxSystem"]
