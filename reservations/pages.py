@@ -14,11 +14,13 @@ from django.views.decorators.http import require_GET
 
 from accounts.models import User
 from accounts.pages import config_for
+from adapters.catalogue import CATALOGUE
 from reservations.live import changes_of
 from reservations.models import Reservation
 from reservations.phase import Phase, phase_of
 from reservations.selectors.reservations import reservations_of, with_leases
 from reservations.selectors.visibility import visible_reservations
+from resources.models import Resource
 
 GROUP_OF = {
     Phase.PREPARING: "running",
@@ -80,6 +82,34 @@ def reservation(request: HttpRequest, reservation_id: UUID) -> HttpResponse:
     return render(
         request, "reservations/reservation.html", {"reservation_id": reservation_id, "config_json": config}
     )
+
+
+@require_GET
+@login_required
+@ensure_csrf_cookie
+def artefacts(request: HttpRequest) -> HttpResponse:
+    """The files of one's projects; the page reads and writes them by the API."""
+    config = config_for(cast(User, request.user), now=timezone.now())
+    adapters = [description for description in CATALOGUE.values() if description.artefacts]
+    config["adapters"] = [
+        {
+            "name": each.name,
+            "title": each.title,
+            "source": each.source.name if each.source else "",
+            "slots": [
+                {"name": slot.name, "title": slot.title, "max_bytes": slot.max_bytes, "help": slot.help}
+                for slot in [*each.artefacts, *([each.source] if each.source else [])]
+            ],
+            "devices": [
+                {"id": str(device.pk), "name": str(device)}
+                for device in Resource.objects.select_related("site")
+                .filter(adapter=each.name, in_service=True)
+                .order_by("site__name", "name")[:SHOWN]
+            ],
+        }
+        for each in adapters
+    ]
+    return render(request, "reservations/artefacts.html", {"config_json": config})
 
 
 @require_GET

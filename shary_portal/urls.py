@@ -13,6 +13,7 @@ urlpatterns = [
     path("mine/", reservations_pages.mine, name="mine"),
     path("reservations/<uuid:reservation_id>/", reservations_pages.reservation, name="reservation"),
     path("reservations/<uuid:reservation_id>/stream/", reservations_pages.stream, name="stream"),
+    path("artefacts/", reservations_pages.artefacts, name="artefacts"),
     path("resources/<uuid:resource_id>/", resources_pages.resource, name="resource"),
     path("account/keys/", accounts_pages.keys, name="keys"),
     path("accounts/", include("allauth.urls")),

@@ -2,6 +2,7 @@
 
 import { copyButton, el } from "../portal/dom.js";
 import { clock, dayWords, momentWords, utcWords, windowWords, zoneWords } from "../portal/time.js";
+import { drawFiles } from "./files.js";
 import { drawProof } from "./proof.js";
 import { STATE_WORDS } from "./states.js";
 import { drawWarnings } from "./warnings.js";
@@ -115,7 +116,7 @@ function drawOperator(lease, act) {
     el("div", { class: "actions" }, button("approve", "Approve", "primary"), button("reject", "Reject", "danger"), button("retry", "Clean it again"), button("vouch", "I checked: it is clean")));
 }
 
-export function drawLease(lease, { zone, now, use = "", act }) {
+export function drawLease(lease, { zone, now, project, use = "", act, reload }) {
   const foreign = lease.site_time_zone && lease.site_time_zone !== zone;
   const parameters = Object.entries(lease.parameters ?? {});
   return el("section", { class: "block lease", aria: { label: `${lease.site_name} · ${lease.resource_name}` } },
@@ -126,6 +127,7 @@ export function drawLease(lease, { zone, now, use = "", act }) {
       drawLife(lease, zone, now),
       lease.trouble ? el("p", { class: "note bad" }, lease.trouble) : lease.step && el("p", { class: "step" }, stepWords(lease, zone, now)),
       drawWarnings(lease.warnings ?? []),
+      drawFiles(lease, { zone, project, done: reload }),
       drawAccess(lease, zone, now),
       use,
       drawOperator(lease, act),

@@ -31,9 +31,3 @@ export const createReservation = (ask, key) => post("reservations/", ask, { key 
 export const findSlots = (ask) => post("find-slot/", ask);
 export const act = (id, verb, body = {}) => post(`reservations/${id}/${verb}/`, body, { key: newKey() });
 export const moveReservation = (id, from, to) => act(id, "move", { starts_at: iso(from), ends_at: iso(to) });
-
-export function uploadArtefact({ project, adapter, name, file }) {
-  const form = new FormData();
-  for (const [key, value] of Object.entries({ project, adapter, name, file })) form.append(key, value);
-  return call("artefacts/", { method: "POST", form });
-}

@@ -1,7 +1,7 @@
 /** The form of an adapter: what a holder can choose for a lease, from its JSON Schema, and the files it takes. */
 
 import { el } from "../../portal/dom.js";
-import { uploadArtefact } from "./api.js";
+import { drawSlot } from "../slot.js";
 
 /** Return the schema that counts: what a `$ref` or an `anyOf` with null stands for. */
 function resolve(schema, root) {
@@ -80,27 +80,9 @@ export class AdapterSettings {
   }
 
   drawSlot(slot) {
-    const id = `file-${this.adapter.name}-${slot.name}`;
-    const status = el("p", { class: "help", role: "status" }, slot.help || `Up to ${Math.round(slot.max_bytes / 1024)} KiB.`);
-    const input = el("input", { type: "file", id, required: slot.required, onchange: async () => {
-      const file = input.files[0];
-      delete this.artefacts[slot.name];
-      input.removeAttribute("aria-invalid");
-      if (!file) { this.onChange(); return; }
-      status.className = "help";
-      status.textContent = `Checking ${file.name}…`;
-      try {
-        if (file.size > slot.max_bytes) throw new Error(`${file.name} is larger than the ${Math.round(slot.max_bytes / 1024)} KiB allowed.`);
-        const kept = await uploadArtefact({ project: this.projectOf(), adapter: this.adapter.name, name: slot.name, file });
-        this.artefacts[slot.name] = kept.id;
-        status.textContent = `Accepted: ${kept.filename}, ${(kept.size / 1024).toFixed(1)} KiB, sha256 ${kept.sha256.slice(0, 12)}`;
-      } catch (problem) {
-        status.className = "errors";
-        input.setAttribute("aria-invalid", "true");
-        status.textContent = [problem.message, ...Object.values(problem.errors ?? {}).flat()].join(" ");
-      }
+    return drawSlot({ slot, adapter: this.adapter.name, projectOf: this.projectOf, choose: (file) => {
+      if (file) this.artefacts[slot.name] = file.id; else delete this.artefacts[slot.name];
       this.onChange();
     } });
-    return el("div", { class: "field" }, el("label", { for: id }, slot.title, slot.required ? "" : " (optional)"), input, status);
   }
 }
