@@ -60,7 +60,17 @@ class LeasesInTheWay(Refusal):
 
 
 Reason = Literal[
-    "taken", "maintenance", "quarantined", "unhealthy", "not_enough", "unknown", "limit", "policy", "closed"
+    "taken",
+    "maintenance",
+    "quarantined",
+    "unhealthy",
+    "not_enough",
+    "unknown",
+    "limit",
+    "policy",
+    "closed",
+    "unconnected",
+    "no_vlan",
 ]
 
 

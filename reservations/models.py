@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from accounts.models import Project, User
+from reservations.allotments import VlanAllotment as VlanAllotment
 from reservations.encrypted import EncryptedTextField
 from reservations.states import IN_WORKER, ON_DEVICE, OVER, Status
 from resources.models import MaintenanceWindow, Resource, Site
@@ -61,6 +62,9 @@ class Reservation(models.Model):
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     created_at = models.DateTimeField(auto_now_add=True)
+    wiring: "models.JSONField[Any, Any]" = models.JSONField(
+        null=True, blank=True, help_text="Which of its devices have to be able to talk to each other."
+    )
     version = models.PositiveIntegerField(default=1, help_text="Counts its changes, for pages that watch it.")
 
     class Meta:

@@ -199,6 +199,7 @@ DESCRIPTION = AdapterDescription(
     settings=Settings,
     attributes=Attributes,
     parameters=Parameters,
+    sets_vlan=True,
     preparation=timedelta(seconds=20),
     cleanup=timedelta(seconds=30),
     deadlines={

@@ -10,6 +10,7 @@ from accounts.api.door import Moment
 from reservations.models import Reservation
 from reservations.policy import LONGEST_LEASE, MOST_RESOURCES, SHORTEST_LEASE
 from reservations.services.asks import Ask
+from scheduling.wiring import Ties, everything_of
 
 _LEAST = re.compile(r"(?P<name>[a-z][a-z0-9]*(?:_[a-z0-9]+)*)_min")
 
@@ -71,6 +72,16 @@ class AskedResources(serializers.Serializer[Any]):
             "empty": "Name at least one resource, or a kind of resource.",
             "max_length": f"One reservation can hold at most {MOST_RESOURCES} resources; make several.",
         },
+    )
+    connected = serializers.BooleanField(
+        required=False,
+        help_text="All of these have to be able to talk to each other: by a cable, or through a booked switch.",
+    )
+    links = serializers.ListField(
+        required=False,
+        max_length=MOST_RESOURCES,
+        child=serializers.ListField(child=serializers.IntegerField(min_value=0), min_length=2, max_length=2),
+        help_text="Or only these pairs of lines, counted from 0: [[0, 1], [1, 2]].",
     )
 
 
@@ -150,6 +161,13 @@ class AskedArtefact(serializers.Serializer[Any]):
     adapter = serializers.CharField(max_length=60, help_text="Whose file: p4_switch …")
     name = serializers.CharField(max_length=60, help_text="The slot that it fills: p4info …, or source.")
     file = serializers.FileField(allow_empty_file=True, max_length=255)
+
+
+def ties_of(asked: dict[str, Any]) -> Ties:
+    """Return which lines have to be able to talk to each other."""
+    if asked.get("connected"):
+        return everything_of(len(asked["resources"]))
+    return frozenset((one, other) for one, other in asked.get("links", ()))
 
 
 def asks_of(lines: list[dict[str, Any]]) -> list[Ask]:

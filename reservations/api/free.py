@@ -10,13 +10,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.door import Door, Moment
-from reservations.api.asked import AskedSlots, asks_of
+from reservations.api.asked import AskedSlots, asks_of, ties_of
 from reservations.api.shapes import SlotsShape
 from reservations.policy import SEARCH_AHEAD
 from reservations.selectors.availability import Wanted, free_resource_ids
 from reservations.services.asks import check_asks
 from reservations.services.choosing import pool_for
 from reservations.services.windows import BookedWindow
+from reservations.services.wiring import check_ties
 from reservations.words import zone_of
 from resources.api.resources import ResourceShape
 from resources.described import described
@@ -71,6 +72,8 @@ class FindSlotDoor(Door[Resource]):
         asked = self.read(AskedSlots)
         asks = asks_of(asked["resources"])
         check_asks(asks)
+        ties = ties_of(asked)
+        check_ties(ties, lines=len(asks))
         duration = timedelta(seconds=asked["duration_s"])
         earliest = max(asked.get("earliest") or self.now, self.now)
         latest = asked.get("latest") or earliest + max(SEARCH_AHEAD, 2 * duration)
@@ -82,7 +85,9 @@ class FindSlotDoor(Door[Resource]):
             raise serializers.ValidationError(
                 {"latest": [f"Search {FARTHEST_SEARCH.days} days at most; begin the next search there."]}
             )
-        pool = pool_for(asks, earliest=earliest - timedelta(days=1), latest=latest + timedelta(days=1))
+        pool = pool_for(
+            asks, earliest=earliest - timedelta(days=1), latest=latest + timedelta(days=1), ties=ties
+        )
         slots = pool.first_windows(
             duration=duration, earliest=earliest, latest=latest, limit=asked.get("limit", SLOTS_SHOWN)
         )

@@ -10,6 +10,7 @@ from adapters.contract import Access, ArtefactSlot
 from adapters.contract.wire import from_json
 from reservations.models import Lease, Proof, Reservation
 from reservations.phase import phase_of
+from reservations.selectors.links import WiredLink
 from reservations.selectors.viewer import Viewer
 from reservations.states import HOLDING, Status
 from reservations.words import say_moment, zone_of
@@ -51,15 +52,34 @@ def reservation_whole(
     now: datetime,
     warnings: Mapping[UUID, Sequence[str]],
     latest_end: datetime | None = None,
+    links: Sequence[WiredLink] = (),
 ) -> dict[str, Any]:
     """Return all of a reservation that the person may see."""
     shown = reservation_head(reservation, viewer, now=now)
     shown["latest_end"] = latest_end
+    shown["links"] = [link_shown(link) for link in links]
     shown["leases"] = [
         lease_whole(lease, reservation, viewer, now=now, warnings=warnings.get(lease.pk, ()))
         for lease in reservation.leases.all()
     ]
     return shown
+
+
+def link_shown(link: WiredLink) -> dict[str, Any]:
+    """Return a cable between two of the reservation's devices."""
+    return {
+        "ends": [
+            {
+                "lease": end.lease,
+                "resource": end.resource,
+                "resource_name": end.name,
+                "port": end.port,
+            }
+            for end in (link.a, link.b)
+        ],
+        "speed_gbps": link.speed_gbps,
+        "vlan": link.vlan,
+    }
 
 
 def lease_brief(lease: Lease, viewer: Viewer, *, now: datetime) -> dict[str, Any]:

@@ -13,12 +13,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.door import Door
-from reservations.api.asked import AskedEnd, AskedReservation, AskedWindow, asks_of
+from reservations.api.asked import AskedEnd, AskedReservation, AskedWindow, asks_of, ties_of
 from reservations.api.presenting import reservation_brief, reservation_whole
 from reservations.api.shapes import ReservationBrief, ReservationShape, WouldBook
 from reservations.models import Reservation
 from reservations.phase import Phase
 from reservations.selectors.extension import latest_end
+from reservations.selectors.links import links_of
 from reservations.selectors.reservations import (
     reservations_in_phase,
     reservations_of,
@@ -100,7 +101,11 @@ class ReservationDoor(Door[Reservation]):
         """
         reservation = booking.book(self._asked(), now=self.now)
         warnings = warnings_of_leases(reservation.leases.all())
-        shown = reservation_whole(reservation, Viewer(self.person), now=self.now, warnings=warnings)
+        # A booking of one device has no links; it is not worth a statement to find that out.
+        wired = links_of([reservation.pk])[reservation.pk] if len(reservation.leases.all()) > 1 else ()
+        shown = reservation_whole(
+            reservation, Viewer(self.person), now=self.now, warnings=warnings, links=wired
+        )
         return Response(
             shown,
             status=status.HTTP_201_CREATED,
@@ -180,6 +185,7 @@ class ReservationDoor(Door[Reservation]):
             starts_at=asked.get("starts_at"),
             ends_at=asked["ends_at"],
             asks=asks_of(asked["resources"]),
+            ties=ties_of(asked),
         )
 
     def _answer(self, pk: UUID) -> Response:
@@ -190,5 +196,12 @@ class ReservationDoor(Door[Reservation]):
         latest = latest_end(reservation, now=self.now) if viewer.may_change(reservation) else None
         warnings = warnings_of_leases(reservation.leases.all())
         return Response(
-            reservation_whole(reservation, viewer, now=self.now, warnings=warnings, latest_end=latest)
+            reservation_whole(
+                reservation,
+                viewer,
+                now=self.now,
+                warnings=warnings,
+                latest_end=latest,
+                links=links_of([reservation.pk])[reservation.pk],
+            )
         )

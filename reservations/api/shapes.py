@@ -226,6 +226,25 @@ class ReservationBrief(ReservationHead):
     leases = LeaseBrief(many=True)
 
 
+class LinkEndShape(serializers.Serializer[Any]):
+    """One end of a link; of a part, the port is its whole's."""
+
+    lease = serializers.UUIDField()
+    resource = serializers.UUIDField()
+    resource_name = serializers.CharField()
+    port = serializers.CharField()
+
+
+class LinkShape(serializers.Serializer[Any]):
+    """A cable between two of the reservation's devices."""
+
+    ends = LinkEndShape(many=True, help_text="Two.")
+    speed_gbps = serializers.FloatField(allow_null=True)
+    vlan = serializers.IntegerField(
+        allow_null=True, help_text="Allotted for the reservation; null: a bare cable."
+    )
+
+
 class ReservationShape(ReservationHead):
     """A reservation, with its leases, their ways in and their histories."""
 
@@ -234,6 +253,7 @@ class ReservationShape(ReservationHead):
         help_text="How far it could be extended now; null: not at all, or, in the answer to a booking, not asked.",
     )
     leases = LeaseShape(many=True)
+    links = LinkShape(many=True)
 
 
 class LeaseOfBrief(LeaseBrief):

@@ -21,9 +21,11 @@ from reservations.services.exclusive import refuse_shared_choices
 from reservations.services.limits import limit_refusals
 from reservations.services.races import is_lost_race, is_taken
 from reservations.services.windows import BookedWindow, checked_window
+from reservations.services.wiring import check_ties, keep_ties, refuse_parted
 from reservations.states import Status
 from reservations.words import zone_of
 from resources.models import Resource, Site
+from scheduling.wiring import Ties
 
 TRIES = 3
 """How often a wish looks for other devices when the chosen ones were taken meanwhile."""
@@ -39,6 +41,8 @@ class Request:
     ends_at: datetime
     asks: Sequence[Ask]
     purpose: str = ""
+    ties: Ties = frozenset()
+    """Which lines have to be able to talk to each other."""
 
 
 def book(request: Request, *, now: datetime) -> Reservation:
@@ -49,10 +53,11 @@ def book(request: Request, *, now: datetime) -> Reservation:
     """
     window = checked_window(request.starts_at, request.ends_at, now=now)
     check_asks(request.asks)
+    check_ties(request.ties, lines=len(request.asks))
     project = project_to_charge(request.user, request.project)
     zone = zone_of(request.user)
     for _ in range(TRIES):
-        chosen = _chosen(request.asks, window, now=now, zone=zone)
+        chosen = _chosen(request, window, now=now, zone=zone)
         try:
             with transaction.atomic():
                 return _enter(request, project, window, chosen, now=now, zone=zone)
@@ -61,24 +66,26 @@ def book(request: Request, *, now: datetime) -> Reservation:
                 raise
             if is_taken(error) and all(ask.is_named for ask in request.asks):
                 break  # there is no other device to try
-    raise cannot_book(request.asks, window, now=now, zone=zone)
+    raise cannot_book(request.asks, window, now=now, zone=zone, ties=request.ties)
 
 
 def check_booking(request: Request, *, now: datetime) -> list[UUID]:
     """Return the resources that `book` would take now; raise what it would raise. Books nothing."""
     window = checked_window(request.starts_at, request.ends_at, now=now)
     check_asks(request.asks)
+    check_ties(request.ties, lines=len(request.asks))
     project = project_to_charge(request.user, request.project)
     zone = zone_of(request.user)
     pool = pool_for(
         request.asks,
         earliest=window.starts_at - timedelta(days=1),
         latest=window.ends_at + timedelta(days=1),
+        ties=request.ties,
     )
     with transaction.atomic():
         lines = pool.choose(window)
         if lines is None:
-            raise cannot_book(request.asks, window, now=now, zone=zone)
+            raise cannot_book(request.asks, window, now=now, zone=zone, ties=request.ties)
         picks = [
             (place, request.asks[place], resource) for place, line in enumerate(lines) for resource in line
         ]
@@ -98,14 +105,16 @@ def project_to_charge(user: User, slug: str) -> Project:
     return project
 
 
-def _chosen(asks: Sequence[Ask], window: BookedWindow, *, now: datetime, zone: str) -> list[tuple[int, UUID]]:
+def _chosen(request: Request, window: BookedWindow, *, now: datetime, zone: str) -> list[tuple[int, UUID]]:
     """Return (line, resource) for each lease. Named ones are not looked at: the database will say."""
+    asks = request.asks
     if all(ask.is_named for ask in asks):
         return [(place, ask.resource) for place, ask in enumerate(asks) if ask.resource is not None]
     latest = window.ends_at + timedelta(days=1)
-    lines = pool_for(asks, earliest=window.starts_at - timedelta(days=1), latest=latest).choose(window)
+    earliest = window.starts_at - timedelta(days=1)
+    lines = pool_for(asks, earliest=earliest, latest=latest, ties=request.ties).choose(window)
     if lines is None:
-        raise cannot_book(asks, window, now=now, zone=zone)
+        raise cannot_book(asks, window, now=now, zone=zone, ties=request.ties)
     return [(place, resource.pk) for place, line in enumerate(lines) for resource in line]
 
 
@@ -124,6 +133,7 @@ def _enter(
     _refuse_what_cannot_be(
         [(place, resources[key]) for place, key in chosen], project, window, now=now, zone=zone
     )
+    refuse_parted([(place, resources[key]) for place, key in chosen], request.ties)
     picks = [(place, request.asks[place], resources[key]) for place, key in chosen]
     files = check_choices(picks, project)
     refuse_shared_choices([(place, ask.parameters, one) for place, ask, one in picks], window, zone=zone)
@@ -136,6 +146,8 @@ def _enter(
     )
     leases = [_lease(reservation, ask, resource) for _, ask, resource in picks]
     enter(reservation, leases, now=now)
+    placed = [(place, lease) for lease, (place, _, _) in zip(leases, picks, strict=True)]
+    keep_ties(reservation, placed, request.ties, now=now, zone=zone)
     _attach([(lease, files[place]) for lease, (place, _, _) in zip(leases, picks, strict=True)])
     plan_rehearsals(
         [lease for lease, (place, _, _) in zip(leases, picks, strict=True) if files[place]], now=now

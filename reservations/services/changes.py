@@ -23,6 +23,7 @@ from reservations.services.gate import move
 from reservations.services.limits import limit_refusals
 from reservations.services.races import is_lost_race
 from reservations.services.windows import BookedWindow, check_length, checked_window
+from reservations.services.wiring import allot_vlans, lift_vlans
 from reservations.states import HOLDING, Status
 from reservations.words import zone_of
 
@@ -143,7 +144,9 @@ def _reschedule(
                 raise CannotBook(tuple(refusals))
             choices = [(place, lease.parameters, lease.resource) for place, lease in enumerate(leases)]
             refuse_shared_choices(choices, window, zone=zone, ignoring=reservation.pk)
+            kept = lift_vlans(reservation)
             _write_window(reservation, leases, window, now)
+            allot_vlans(reservation, now=now, zone=zone, kept=kept)
     except (IntegrityError, OperationalError) as error:
         if not is_lost_race(error):
             raise

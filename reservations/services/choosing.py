@@ -8,18 +8,23 @@ from uuid import UUID
 from reservations.errors import CannotBook, Window, WishRefusal
 from reservations.policy import SEARCH_AHEAD
 from reservations.selectors.availability import Busy, Wanted, bookable_resources, busy_times, relatives
+from reservations.selectors.links import neighbours_of, network_of
 from reservations.services.asks import Ask
 from reservations.services.windows import BookedWindow
+from reservations.services.wiring import parted_refusals
 from reservations.words import say_moment
 from resources.models import Resource
 from scheduling.asks import Ask as Wish
 from scheduling.asks import Candidate, merged
 from scheduling.intervals import can_carry
-from scheduling.matching import choose
+from scheduling.matching import Picks, choose
 from scheduling.refusals import Shortfall, explain
 from scheduling.windows import Slot, free_windows, nearest_windows
+from scheduling.wiring import Network, Ties, choose_wired
 
 NEAREST_SHOWN = 3
+WIRED_LOOKED_AT = 200
+"""How many windows are looked at for devices that are free and wired to each other."""
 
 
 @dataclass(slots=True)
@@ -31,6 +36,9 @@ class Pool:
     busy: list[Busy]
     candidates: list[Candidate]
     taken: dict[str, list[tuple[int, int]]]
+    ties: Ties = frozenset()
+    network: Network | None = None
+    """How the candidates are wired; None where nothing is asked of that."""
 
     @property
     def wishes(self) -> list[Wish]:
@@ -45,11 +53,49 @@ class Pool:
             for candidate in self.candidates
             if can_carry(candidate, self.taken, starts_at=starts, ends_at=ends)
         ]
-        picks = choose(self.wishes, free)
+        picks = self._picks(free)
         return None if picks is None else [[self.resources[key] for key in line] for line in picks]
+
+    def _picks(self, free: Sequence[Candidate]) -> Picks | None:
+        if self.network is None:
+            return choose(self.wishes, free)
+        return choose_wired(self.wishes, free, self.network, self.ties)
+
+    def _wired_windows(
+        self, *, length: timedelta, earliest: datetime, latest: datetime, wanted_at: datetime, limit: int
+    ) -> tuple[Window, ...]:
+        """Return the windows, nearest to a moment, in which devices are free that can talk to each other.
+
+        They begin, or end, where something comes free or is taken; the windows between are no better.
+        """
+        starts = {earliest, max(wanted_at, earliest)}
+        for key, intervals in self.taken.items():
+            device = self.resources[key]
+            before, after = timedelta(seconds=device.preparation_s), timedelta(seconds=device.cleanup_s)
+            for begins, ends in intervals:
+                starts.add(datetime.fromtimestamp(ends, UTC) + before)
+                starts.add(datetime.fromtimestamp(begins, UTC) - after - length)
+        fitting = [start for start in starts if earliest <= start <= latest - length]
+        kept: list[Window] = []
+        for start in sorted(fitting, key=lambda start: (abs(start - wanted_at), start))[:WIRED_LOOKED_AT]:
+            lines = self.choose(BookedWindow(start, start + length))
+            if lines is not None:
+                found = tuple(one.pk for line in lines for one in line)
+                kept.append(Window(starts_at=start, ends_at=start + length, resources=found))
+            if len(kept) == limit:
+                break
+        return tuple(kept)
 
     def windows(self, window: BookedWindow, *, now: datetime, latest: datetime) -> tuple[Window, ...]:
         """Return the windows of the same length, nearest to the one asked for, that would work."""
+        if self.network is not None:
+            return self._wired_windows(
+                length=window.length,
+                earliest=now,
+                latest=latest,
+                wanted_at=window.starts_at,
+                limit=NEAREST_SHOWN,
+            )
         slots = nearest_windows(
             self.wishes,
             self.candidates,
@@ -65,6 +111,10 @@ class Pool:
         self, *, duration: timedelta, earliest: datetime, latest: datetime, limit: int
     ) -> tuple[Window, ...]:
         """Return the earliest windows of a length that would work."""
+        if self.network is not None:
+            return self._wired_windows(
+                length=duration, earliest=earliest, latest=latest, wanted_at=earliest, limit=limit
+            )
         slots = free_windows(
             self.wishes,
             self.candidates,
@@ -85,7 +135,34 @@ class Pool:
             starts_at=_seconds(window.starts_at),
             ends_at=_seconds(window.ends_at),
         )
-        return [self._refusal(shortfall, window, zone) for shortfall in shortfalls]
+        refusals = [self._refusal(shortfall, window, zone) for shortfall in shortfalls]
+        if self.network is not None and not refusals and self.choose(window) is None:
+            refusals = self._unwired()
+        return refusals
+
+    def _unwired(self) -> list[WishRefusal]:
+        """Return why devices that are free for each line do not do together."""
+        named = [
+            (place, self.resources[str(ask.resource)])
+            for place, ask in enumerate(self.asks)
+            if ask.is_named and str(ask.resource) in self.resources
+        ]
+        if len(named) == len(self.asks):
+            return parted_refusals(named, self.ties)
+        never = self._picks(self.candidates) is None
+        told = [
+            f"{device.name} is wired to {' and '.join(names)}."
+            for _, device in named
+            if (names := neighbours_of(device))
+        ]
+        way_out = "ask for others, or for a switch between them" if never else "choose another time"
+        free = "" if never else " free then and"
+        message = f"No devices that are{free} wired to each other meet all of this; {way_out}."
+        return [
+            WishRefusal(
+                wish=None, reason="unconnected", message=" ".join([message, *told]).strip(), never=never
+            )
+        ]
 
     def _refusal(self, shortfall: Shortfall, window: BookedWindow, zone: str) -> WishRefusal:
         ask = self.asks[shortfall.ask]
@@ -133,6 +210,7 @@ def pool_for(
     earliest: datetime,
     latest: datetime,
     ignoring: Sequence[UUID] = (),
+    ties: Ties = frozenset(),
 ) -> Pool:
     """Return what could meet the asks, and when it is occupied between two moments.
 
@@ -168,7 +246,15 @@ def pool_for(
         for key, resource in found.items()
     ]
     resources = {str(key): resource for key, resource in found.items()}
-    return Pool(asks=asks, resources=resources, busy=busy, candidates=candidates, taken=taken)
+    return Pool(
+        asks=asks,
+        resources=resources,
+        busy=busy,
+        candidates=candidates,
+        taken=taken,
+        ties=ties,
+        network=network_of(found.values()) if ties else None,
+    )
 
 
 def cannot_book(
@@ -178,10 +264,11 @@ def cannot_book(
     now: datetime,
     zone: str,
     ignoring: Sequence[UUID] = (),
+    ties: Ties = frozenset(),
 ) -> CannotBook:
     """Return the refusal of a window that is taken: why, until when, and what would work."""
     latest = max(window.starts_at, now) + max(SEARCH_AHEAD, 2 * window.length)
-    pool = pool_for(asks, earliest=now, latest=latest, ignoring=ignoring)
+    pool = pool_for(asks, earliest=now, latest=latest, ignoring=ignoring, ties=ties)
     refusals = pool.refusals(window, zone=zone)
     if not refusals:
         # It was free again when we looked: the other booking was given up in between.

@@ -5,11 +5,13 @@ from uuid import UUID
 
 from django.db import IntegrityError, OperationalError, transaction
 
+from reservations.errors import CannotBook
 from reservations.models import Lease
 from reservations.selectors.availability import Wanted, free_resource_ids
 from reservations.services.engine.post import tell_holder
 from reservations.services.engine.rehearsals import plan_rehearsals
 from reservations.services.races import is_lost_race
+from reservations.services.wiring import rewire
 from reservations.states import Status
 from resources.models import Resource
 
@@ -63,6 +65,9 @@ def _take(lease: Lease, resource_id: UUID, now: datetime) -> bool:
                 trouble="",
             )
             plan_rehearsals(Lease.objects.select_related("resource").filter(pk=lease.pk), now=now)
+            rewire(lease.reservation, now=now)
+    except CannotBook:
+        return False  # it is not wired to the reservation's other devices
     except (IntegrityError, OperationalError) as error:
         if is_lost_race(error):
             return False

@@ -4,11 +4,15 @@ from datetime import timedelta
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import mixins, serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
 
 from accounts.api.door import Door
-from resources.models import Site
+from resources.models import Resource, Site
+from resources.selectors import cables_of
 
 
 class PolicyShape(serializers.Serializer[Any]):
@@ -59,6 +63,38 @@ class SiteShape(serializers.ModelSerializer[Site]):
         }
 
 
+class TopologyDeviceShape(serializers.Serializer[Any]):
+    """A device that has cables."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    kind = serializers.CharField()
+    site = serializers.CharField(help_text="Its slug: another one at the far end of a link between sites.")
+
+
+class TopologyEndShape(serializers.Serializer[Any]):
+    """One end of a cable."""
+
+    resource = serializers.UUIDField()
+    resource_name = serializers.CharField()
+    port = serializers.CharField()
+
+
+class TopologyLinkShape(serializers.Serializer[Any]):
+    """A cable."""
+
+    ends = TopologyEndShape(many=True, help_text="Two.")
+    speed_gbps = serializers.FloatField(allow_null=True)
+    between_sites = serializers.BooleanField()
+
+
+class TopologyShape(serializers.Serializer[Any]):
+    """How a site's devices are wired; parts use the cables of their whole."""
+
+    devices = TopologyDeviceShape(many=True)
+    links = TopologyLinkShape(many=True)
+
+
 class SiteDoor(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door[Site]):
     """The sites of the federation, with what each allows."""
 
@@ -72,6 +108,34 @@ class SiteDoor(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door[Site]):
     def visible(self) -> QuerySet[Site]:
         """Return all sites: the federation is no secret to its members."""
         return Site.objects.select_related("organisation")
+
+    @extend_schema(responses=TopologyShape, filters=False)
+    @action(detail=True)
+    def topology(self, request: Request, slug: str) -> Response:
+        """Show how the site's devices are wired to each other, and to other sites."""
+        cables = list(cables_of(self.get_object()).order_by("a__name", "a_port"))
+        devices: dict[Any, Resource] = {}
+        for cable in cables:
+            devices[cable.a_id], devices[cable.b_id] = cable.a, cable.b
+        return Response(
+            {
+                "devices": [
+                    {"id": each.pk, "name": each.name, "kind": each.kind, "site": each.site.slug}
+                    for each in sorted(devices.values(), key=lambda each: (each.name, str(each.pk)))
+                ],
+                "links": [
+                    {
+                        "ends": [
+                            {"resource": end.pk, "resource_name": end.name, "port": port}
+                            for end, port in ((cable.a, cable.a_port), (cable.b, cable.b_port))
+                        ],
+                        "speed_gbps": cable.speed_gbps,
+                        "between_sites": cable.between_sites,
+                    }
+                    for cable in cables
+                ],
+            }
+        )
 
 
 def _seconds(length: timedelta | None) -> int | None:

@@ -16,10 +16,11 @@ from kombu.exceptions import OperationalError
 
 from accounts.models import SshKey
 from adapters.contract import Artefact as GivenFile
-from adapters.contract import Holder, LeaseOrder, Target
+from adapters.contract import Holder, LeaseOrder, Link, Target
 from adapters.contract.wire import Order, private_key, seal
 from reservations.models import GeometryChange, Lease, OutgoingOrder
 from reservations.policy import ORDERS_PER_MESSAGE
+from reservations.selectors.links import WiredLink, links_of
 from reservations.services.engine.doorbell import ring_after_commit
 from reservations.states import ON_DEVICE, Status
 from resources.models import Cover, Resource, Site
@@ -128,6 +129,7 @@ def lease_orders(
     pairs = Cover.objects.filter(whole__in=resources).order_by("depth", "part_id")
     for whole, part in pairs.values_list("whole_id", "part_id"):
         covers.setdefault(whole, []).append(str(part))
+    wired = links_of({lease.reservation_id for lease in leases})
     targets = {target.resource_id: target for target in targets_for(resources.values())}
     return {
         lease.pk: LeaseOrder(
@@ -148,9 +150,24 @@ def lease_orders(
                 GivenFile(name=f.name, filename=f.filename, sha256=f.sha256, content=bytes(f.content))
                 for f in lease.artefacts.all()
             ),
+            links=tuple(_links(lease, wired[lease.reservation_id])),
         )
         for lease in leases
     }
+
+
+def _links(lease: Lease, wired: Iterable[WiredLink]) -> Iterable[Link]:
+    """Return the cables of one lease, as its own end sees them."""
+    for link in wired:
+        for here, there in ((link.a, link.b), (link.b, link.a)):
+            if here.lease == lease.pk:
+                yield Link(
+                    port=here.port,
+                    peer=str(there.resource),
+                    peer_name=there.name,
+                    peer_port=there.port,
+                    vlan=link.vlan,
+                )
 
 
 def targets_of(site: Site) -> list[Target]:
