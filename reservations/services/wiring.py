@@ -93,7 +93,9 @@ def lift_vlans(reservation: Reservation) -> Kept:
     if reservation.wiring is None:
         return {}
     held = VlanAllotment.objects.filter(reservation=reservation, holding=True)
-    kept = {(cable, site): vlan for cable, site, vlan in held.values_list("cable_id", "site_id", "vlan")}
+    kept: dict[tuple[UUID | None, int], int] = {
+        (cable, site): vlan for cable, site, vlan in held.values_list("cable_id", "site_id", "vlan")
+    }
     held.delete()
     return kept
 
