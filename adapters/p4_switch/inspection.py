@@ -36,6 +36,15 @@ PREFIXES = {
 ARRAYS = {"counters": "counter_arrays", "meters": "meter_arrays", "registers": "register_arrays"}
 RECOMPILE = "Compile both files in one run: p4c --target bmv2 --arch v1model --p4runtime-files …"
 
+ARCHIVES = {
+    b"PK\x03\x04": "a ZIP archive",
+    b"\x1f\x8b": "compressed (gzip)",
+    b"BZh": "compressed (bzip2)",
+    b"\xfd7zXZ\x00": "compressed (xz)",
+    b"\x28\xb5\x2f\xfd": "compressed (zstd)",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
+}
+
 Problems = list[tuple[str, str]]
 
 
@@ -60,6 +69,9 @@ def read_p4info(content: bytes, problems: Problems) -> Any:
     """Return the P4Info, from text or binary, after a look at all that the switch relies on."""
     if not content:
         problems.append(("p4info", "The file is empty."))
+        return None
+    if archive := _archive(content):
+        problems.append(("p4info", f"The file is {archive}: unpack it, and upload the P4Info that was in it."))
         return None
     from google.protobuf import message, text_format, unknown_fields
 
@@ -128,6 +140,8 @@ def read_program(content: bytes, problems: Problems) -> dict[str, Any]:
 
     if not content:
         return no("The file is empty.")
+    if archive := _archive(content):
+        return no(f"The file is {archive}: unpack it, and upload the JSON that was in it.")
     start = content[:64].lstrip()
     if not start.startswith(b"{"):
         kind = "an ELF binary" if start.startswith(b"\x7fELF") else "no JSON object"
@@ -180,6 +194,15 @@ def compare(p4info: Any, program: dict[str, Any], problems: Problems) -> None:
                 f"The table “{name}” matches on ({in_program}) in the program, on ({in_p4info}) in the P4Info."
             )
             problems.append(("device_config", f"{text} {RECOMPILE}"))
+        found = [key.get("name") for key in built[name]["key"] if isinstance(key, dict)]
+        called = [field.name for field in table.match_fields]
+        # Older compilers write no names; then only how a field is matched can be compared.
+        if all(isinstance(each, str) for each in found) and keys == wanted and found != called:
+            text = (
+                f"The table “{name}” matches on {', '.join(map(str, found))} in the program, on "
+                f"{', '.join(called)} in the P4Info."
+            )
+            problems.append(("device_config", f"{text} {RECOMPILE}"))
         absent = {actions[ref.id] for ref in table.action_refs} - {
             action for action in built[name]["actions"] if isinstance(action, str)
         }
@@ -194,6 +217,7 @@ def compare(p4info: Any, program: dict[str, Any], problems: Problems) -> None:
         # p4c writes bare statements as hidden tables, which the P4Info rightly leaves out.
         if not re.fullmatch(r"tbl_\w+", name):
             problems.append(("p4info", f"The table “{name}” of the program is not in the P4Info. {RECOMPILE}"))
+    problems += [("device_config", f"{text} {RECOMPILE}") for text in _action_problems(p4info, program)]
     for kind, array in ARRAYS.items():
         there = _names(program.get(array))
         problems += [
@@ -201,6 +225,37 @@ def compare(p4info: Any, program: dict[str, Any], problems: Problems) -> None:
             for entry in getattr(p4info, kind)
             if entry.preamble.name not in there
         ]
+
+
+def _action_problems(p4info: Any, program: dict[str, Any]) -> Iterator[str]:
+    """Compare the parameters of actions. The program has a copy of an action for each table that uses it."""
+    built: dict[str, list[list[object]]] = {}
+    for action in program["actions"]:
+        parameters = action.get("runtime_data") if isinstance(action, dict) else None
+        if isinstance(parameters, list):
+            widths = [each.get("bitwidth") for each in parameters if isinstance(each, dict)]
+            built.setdefault(str(action.get("name")), []).append(widths)
+    for action in p4info.actions:
+        name = action.preamble.name
+        # A width of 0 is a type that the controller writes in its own way.
+        declared = [parameter.bitwidth for parameter in action.params]
+        for widths in built.get(name, []):
+            same = len(widths) == len(declared) and all(
+                not ours or ours == theirs for ours, theirs in zip(declared, widths, strict=True)
+            )
+            if not same:
+                in_program, in_p4info = ", ".join(map(str, widths)), ", ".join(map(str, declared))
+                yield (
+                    f"The action “{name}” takes parameters of ({in_program}) bits in the program, of "
+                    f"({in_p4info}) in the P4Info."
+                )
+                break
+
+
+def _archive(content: bytes) -> str:
+    if content[257:262] == b"ustar":
+        return "a tar archive"
+    return next((words for start, words in ARCHIVES.items() if content.startswith(start)), "")
 
 
 def _is_table(table: object) -> bool:

@@ -1,7 +1,10 @@
 """Hostile and broken files are refused before anything else sees them, in words that help."""
 
+import bz2
 import copy
+import gzip
 import json
+import lzma
 import random
 import resource
 
@@ -213,3 +216,42 @@ def test_our_own_parking_program_would_pass_its_own_inspection():
     p4info = b'pkg_info { arch: "v1model" } actions { preamble { id: 16777217 name: "none" } }'
 
     assert problems(p4info=p4info, program=drop_all("bmv2_v1model")) == ()
+
+
+@pytest.mark.parametrize("slot", ["p4info", "program"])
+@pytest.mark.parametrize(
+    "pack", [gzip.compress, bz2.compress, lzma.compress, lambda content: b"PK\x03\x04" + content]
+)
+def test_an_archive_is_named_and_never_unpacked(slot, pack):
+    found = only(problems(**{slot: pack(P4INFO if slot == "p4info" else PROGRAM)}))
+
+    assert "unpack it" in found.message
+
+
+def test_actions_have_the_same_parameters_in_both_files():
+    def change(program):
+        for action in program["actions"]:
+            if action["name"] == "Forward.send":
+                action["runtime_data"][0]["bitwidth"] = 16
+
+    found = only(problems(program=changed_program(change)))
+
+    assert found.field == "device_config"
+    assert "“Forward.send” takes parameters of (16) bits in the program, of (9) in the P4Info" in found.message
+
+
+def test_match_fields_have_the_same_names_in_both_files():
+    def change(p4info):
+        p4info.tables[0].match_fields[0].name = "hdr.ethernet.src"
+
+    named = changed_program(
+        lambda program: [
+            key.update(name=".".join(["hdr", *key["target"]]))
+            for pipeline in program["pipelines"]
+            for table in pipeline["tables"]
+            for key in table["key"]
+        ]
+    )
+    assert problems(program=named) == ()
+    found = only(problems(p4info=changed_p4info(change), program=named))
+    assert "matches on hdr.ethernet.dst in the program, on hdr.ethernet.src in the P4Info" in found.message
