@@ -15,7 +15,7 @@ ELECTION ?= 0,1
 export SHARY_PORT := $(PORT)
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop status reset test test-all test-gpu check fix bench gpu-host switch-host gpu-probe p4-shell test-p4-shell migration lock environment environment-dev
+.PHONY: help run stop status reset test test-all test-gpu test-sriov-vm check fix bench gpu-host switch-host gpu-probe p4-shell test-p4-shell migration lock environment environment-dev
 
 help: ## Show what there is
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -40,6 +40,9 @@ test-all: environment-dev ## Run the tests, the slow ones too
 
 test-gpu: environment-dev ## Look at this machine's real NVIDIA cards; changes none of their modes
 	@$(VENV)/python -m pytest -m gpu tests/gpu $(ARGS)
+
+test-sriov-vm: environment-dev ## Lend virtual functions of a real kernel in a virtual machine; takes minutes
+	@SHARY_SRIOV_VM=.cache/sriov-vm $(VENV)/python -m pytest -m vm tests/vm/sriov $(ARGS)
 
 check: environment-dev ## Format, lint, types, import contracts, migrations
 	$(VENV)/ruff check
