@@ -76,9 +76,10 @@ class SmartNicSriov(Adapter):
             if trouble:
                 raise DeviceRefused(trouble)
             Handover(site).refuse_what_cannot_be(card)
-            facts = [part.facts(order) for part in parts]
             for part in parts:
                 _refuse_others(card, part, order)
+                part.refuse(order)
+            facts = [part.facts(order) for part in parts]
             for part in parts:
                 is_new = _take(site, card, part, order)
                 part.prepare(order, is_new=is_new)
@@ -145,8 +146,10 @@ class SmartNicSriov(Adapter):
                 part.close()
             except AdapterError as error:
                 failure = failure or error
-        if failure is None and not card.functions.keys().isdisjoint(_numbers(site.settings, card)):
-            Handover(site).take_back(card, order)
+            try:
+                Handover(site).take_back(card)
+            except AdapterError as error:
+                failure = failure or error
         if failure is not None:
             raise failure
 

@@ -29,6 +29,8 @@ Family = Literal["route", "generic"]
 _PROTOCOLS: dict[Family, int] = {"route": 0, "generic": 16}
 _SOL_NETLINK, _CAP_ACK, _EXT_ACK = 270, 10, 11
 _AT_ONCE = 1 << 20
+# Two names have one number; manuals of the kernel speak of this one.
+_NAMES = {**errno.errorcode, errno.EOPNOTSUPP: "EOPNOTSUPP"}
 
 
 class Refusal(Exception):
@@ -39,7 +41,7 @@ class Refusal(Exception):
         self.number, self.words = number, words
 
     def __str__(self) -> str:
-        return f"{self.words or os.strerror(self.number)} ({errno.errorcode.get(self.number, self.number)})"
+        return f"{self.words or os.strerror(self.number)} ({_NAMES.get(self.number, self.number)})"
 
 
 class Channel:

@@ -5,7 +5,7 @@ whatever a holder does with the interface in there, it is off the network once `
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from adapters.contract import Check, LeaseOrder
 from adapters.errors import InvalidSettings, OutcomeUnknown
@@ -13,7 +13,7 @@ from adapters.smart_nic_sriov import interfaces, wishes
 from adapters.smart_nic_sriov.client import Channel, open_channel
 from adapters.smart_nic_sriov.interfaces import Interface
 from adapters.smart_nic_sriov.links import Card
-from adapters.smart_nic_sriov.namespaces import handle
+from adapters.smart_nic_sriov.namespaces import NamespaceMissing, handle
 from adapters.smart_nic_sriov.site import Site
 
 
@@ -28,7 +28,7 @@ class Handover:
     def refuse_what_cannot_be(self, card: Card) -> None:
         """Refuse a namespace that is not there, and a function without an interface."""
         if self.namespace:
-            with self._there() as there:
+            with self._handle(self.namespace), self._there() as there:
                 if self._find(self.site.route) is None and self._find(there) is None:
                     raise InvalidSettings(
                         f"Function {self.vf} of “{card.name}” has no interface that could be moved; look "
@@ -53,11 +53,12 @@ class Handover:
                     f"“{self.namespace}”, and it is not there."
                 )
 
-    def take_back(self, card: Card, order: LeaseOrder) -> None:
+    def take_back(self, card: Card) -> None:
         """Fetch the interface, down, under its own name, and without what a holder hung on it."""
         if not self.namespace:
             return
-        with self._there() as there:
+        # A namespace that is gone gave its interfaces back by itself.
+        with suppress(NamespaceMissing), self._handle(self.namespace), self._there() as there:
             away = self._find(there)
             if away is not None:
                 interfaces.strip(there, away)

@@ -42,7 +42,11 @@ class Interface:
 
 def all_of(channel: Channel) -> Iterator[Interface]:
     """Return the interfaces of the channel's namespace."""
-    for message in channel.ask(_GETLINK, _BODY.pack(0, 0, 0, 0, 0), every=True):
+    try:
+        messages = channel.ask(_GETLINK, _BODY.pack(0, 0, 0, 0, 0), every=True)
+    except Refusal as refusal:
+        raise sorted_by_remedy(refusal, what="list its interfaces") from refusal
+    for message in messages:
         _, _, index, flags, _ = _BODY.unpack_from(message.body)
         found = first(message.body[_BODY.size :])
         yield Interface(

@@ -133,7 +133,12 @@ def set_up(
             if refusal.number == errno.EOPNOTSUPP and topic in unreported:
                 continue
             what = f"set {WORDS[topic]} of function {vf} of “{card.name}”"
-            raise sorted_by_remedy(refusal, what=what) from refusal
+            error = sorted_by_remedy(refusal, what=what)
+            if refusal.number == errno.EOPNOTSUPP and topic != "mac":
+                error = InvalidSettings(
+                    f"{error} If the site can do without, list it under “What the driver does not report back”."
+                )
+            raise error from refusal
 
 
 def topic_of(name: str) -> str:

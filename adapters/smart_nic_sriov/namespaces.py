@@ -15,6 +15,10 @@ _FOLDER = Path("/run/netns")
 _NEW_NET = 0x40000000
 
 
+class NamespaceMissing(InvalidSettings):
+    """There is no network namespace of that name."""
+
+
 def inside(namespace: str, open_socket: Callable[[], socket.socket]) -> socket.socket:
     """Open a socket in a network namespace.
 
@@ -52,7 +56,7 @@ def local_handle(namespace: str) -> Iterator[int]:
     try:
         number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError as error:
-        raise InvalidSettings(
+        raise NamespaceMissing(
             f"This machine has no network namespace “{namespace}”. Make it by `ip netns add {namespace}`."
         ) from error
     try:
@@ -76,5 +80,5 @@ def handle(kernel: str, namespace: str, *, timeout_s: float) -> Iterator[int]:
     except OSError as failure:
         raise DeviceUnreachable(f"The emulated card at {kernel} cannot be asked: {failure}.") from failure
     if not answer.isdigit():
-        raise InvalidSettings(f"The emulated card has no network namespace “{namespace}”.")
+        raise NamespaceMissing(f"The emulated card has no network namespace “{namespace}”.")
     yield int(answer)

@@ -27,6 +27,10 @@ class Part(ABC):
         """Cut it off the network, and see that it is."""
 
     @abstractmethod
+    def refuse(self, order: LeaseOrder) -> None:
+        """Refuse a lease that it cannot have, before anything is touched."""
+
+    @abstractmethod
     def prepare(self, order: LeaseOrder, *, is_new: bool) -> None:
         """Set it up for the lease; closed if it is new to it, else as open as it is."""
 
@@ -53,6 +57,14 @@ class VirtualFunction(Part):
     def __init__(self, site: Site, vf: int) -> None:
         self.site, self.vf, self.unit = site, vf, f"vf{vf}"
 
+    def refuse(self, order: LeaseOrder) -> None:
+        """Refuse wishes beyond the site's, and an address that another function has."""
+        mac = wishes.leased(self.site.settings, order, self.vf, link="disable").mac
+        card = self.site.card()
+        others = {function.mac for vf, function in card.functions.items() if vf != self.vf}
+        if mac in others | {card.address}:
+            raise DeviceRefused(f"Another function of “{card.name}” has the address {mac}. Choose another one.")
+
     def close(self) -> None:
         """Cut the link, park VLAN and address."""
         self._make(wishes.parked(self.site.settings, self.vf), topics=_CLOSED)
@@ -62,7 +74,6 @@ class VirtualFunction(Part):
         link = "disable"
         if not is_new:
             link = self._look()[1].link
-        self._refuse_taken_address(order)
         self._make(wishes.leased(self.site.settings, order, self.vf, link=link))
 
     def open(self, order: LeaseOrder) -> None:
@@ -131,13 +142,6 @@ class VirtualFunction(Part):
             method=_READ_BACK if told else "Set again; not seen, as the site's record of this driver says",
         )
 
-    def _refuse_taken_address(self, order: LeaseOrder) -> None:
-        mac = wishes.leased(self.site.settings, order, self.vf, link="disable").mac
-        card = self.site.card()
-        others = {function.mac for vf, function in card.functions.items() if vf != self.vf}
-        if mac in others | {card.address}:
-            raise DeviceRefused(f"Another function of “{card.name}” has the address {mac}. Choose another one.")
-
 
 class DevlinkPort(Part):
     """A port function, such as a subfunction: its address is set while it is inactive."""
@@ -145,13 +149,21 @@ class DevlinkPort(Part):
     def __init__(self, site: Site, index: int) -> None:
         self.site, self.index, self.unit = site, index, f"port{index}"
 
+    def refuse(self, order: LeaseOrder) -> None:
+        """Refuse what only a virtual function can have, and a port that is not there."""
+        self._look()
+        chosen = wishes.parameters_of(order)
+        if any(link.vlan is not None for link in order.links):
+            raise DeviceRefused("A port function has no VLAN of its own: book it without links.")
+        if chosen.trust or chosen.spoofing or chosen.priority or chosen.max_rate_mbps or chosen.min_rate_mbps:
+            raise DeviceRefused("Of a port function only the hardware address can be chosen.")
+
     def close(self) -> None:
         """Make it inactive, which takes it from its driver, and park the address."""
         self._make(active=False, mac=park_address(self.site.settings.card, self.unit))
 
     def prepare(self, order: LeaseOrder, *, is_new: bool) -> None:
         """Give it the lease's address while it is inactive."""
-        self._refuse_what_it_cannot(order)
         mac = wishes.address_for(self.site.settings, order, self.unit)
         self._make(active=not is_new and self._look().active, mac=mac)
 
@@ -207,13 +219,6 @@ class DevlinkPort(Part):
                 f"devlink said that port function {self.index} was set up, and shows it "
                 f"{'active' if now.active else 'inactive'} with the address {now.mac}."
             )
-
-    def _refuse_what_it_cannot(self, order: LeaseOrder) -> None:
-        chosen = wishes.parameters_of(order)
-        if any(link.vlan is not None for link in order.links):
-            raise DeviceRefused("A port function has no VLAN of its own: book it without links.")
-        if chosen.trust or chosen.spoofing or chosen.priority or chosen.max_rate_mbps or chosen.min_rate_mbps:
-            raise DeviceRefused("Of a port function only the hardware address can be chosen.")
 
 
 def parts_of(site: Site, card: Card, *, only_existing: bool = False) -> Iterator[Part]:

@@ -76,10 +76,11 @@ class EmulatedCard:
         self.namespaces = [HOME, *namespaces]
         self.changes = 0
         self._at_boot = (functions, tuple(ports))
+        kept = json.loads(state.read_text()) if state is not None and state.exists() else None
         self._state = state
         self.reboot()
-        if state is not None and state.exists():
-            self._load(json.loads(state.read_text()))
+        if kept is not None:
+            self._load(kept)
 
     def reboot(self) -> None:
         """Forget what a kernel forgets; the machine's own start-up makes the functions anew."""
