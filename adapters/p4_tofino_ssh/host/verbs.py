@@ -10,7 +10,7 @@ from datetime import datetime
 from adapters.linux_host.host.keys import Way
 from adapters.linux_host.host.problems import Busy, Invalid, Later, Problem, Refused, Unknown
 
-from .configuration import Configuration
+from .configuration import Configuration, Look
 from .proof import Check, check_all
 from .record import CLAIMED, CLEANED, CLOSED, GONE, OPEN, PREPARED, Ledger, Record
 from .system import System
@@ -210,9 +210,15 @@ class Switch:
 
     def _restore(self, *, always: bool) -> None:
         """Load the known image again; where nobody used the switch, only if it does not carry it."""
-        looks = self.configuration.looks
-        if always or any(self.system.look(look).strip() != look.expect.strip() for look in looks):
+        if always or not all(self._is_as_expected(look) for look in self.configuration.looks):
             self.system.restore()
+
+    def _is_as_expected(self, look: Look) -> bool:
+        try:
+            return self.system.look(look).strip() == look.expect.strip()
+        except Problem:
+            # What cannot be looked at, such as a daemon that does not run, is not the known image.
+            return False
 
     def _shut(self, name: str) -> None:
         if not self.system.is_denied(name) or self.system.way_in(name) is not None:
