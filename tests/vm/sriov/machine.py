@@ -5,7 +5,6 @@ through and through (TCG): it needs no /dev/kvm, no root and no network, and it 
 """
 
 import gzip
-import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -93,11 +92,17 @@ def make_machine(cache: Path) -> Machine:
         shutil.copy(image / "boot" / f"vmlinuz-{release}", machine.kernel)
         simulator = _build(folder, source, headers[-1])
         _pack(folder, image, release, simulator, machine.initrd)
+        for used in (image, folder / f"linux-source-{_series(release)}", folder / "root"):
+            shutil.rmtree(used)
     return machine
 
 
+def _series(release: str) -> str:
+    return ".".join(release.split(".")[:2])
+
+
 def _unpack(folder: Path, release: str) -> tuple[Path, Path]:
-    series = re.match(r"\d+\.\d+", release)[0]
+    series = _series(release)
     wanted = [f"linux-image-{release}", f"linux-source-{series}"]
     got = subprocess.run(
         ["apt-get", "download", *wanted], cwd=folder, capture_output=True, text=True, check=False
