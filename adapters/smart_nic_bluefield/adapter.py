@@ -5,9 +5,6 @@ lease and its epoch. The tag is written first and removed last, so that whatever
 is still known to be the lease's.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -25,27 +22,16 @@ from adapters.contract import (
     Target,
 )
 from adapters.errors import DeviceBusy, DeviceRefused, InvalidSettings, OutcomeUnknown
-from adapters.smart_nic_bluefield import card
-from adapters.smart_nic_bluefield.client import Address, Bmc, can_log_in, public_key_pin
-from adapters.smart_nic_bluefield.lease import ForgedTag, LeaseNames, Tag
-from adapters.smart_nic_bluefield.settings import DESCRIPTION, Parameters, Settings
+from adapters.smart_nic_bluefield import card, cleaning, firmware, image
+from adapters.smart_nic_bluefield import mode as modes
+from adapters.smart_nic_bluefield.client import Bmc, can_log_in, public_key_pin
+from adapters.smart_nic_bluefield.lease import RECORD, ForgedTag, Tag
+from adapters.smart_nic_bluefield.paths import ACCOUNTS, NETWORK, OEM, SYSTEM
+from adapters.smart_nic_bluefield.restart import restart_arm
+from adapters.smart_nic_bluefield.settings import DESCRIPTION, Mode, Parameters, Privilege, Switch, card_mode
+from adapters.smart_nic_bluefield.site import Site
 
-VERIFIER = "smart_nic_bluefield 1"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Site:
-    """What the settings and the site's secrets say about one card."""
-
-    settings: Settings
-    address: Address
-    names: LeaseNames
-    password: str
-
-    @contextmanager
-    def log_in(self) -> Iterator[Bmc]:
-        with Bmc(self.address, username=self.settings.username, password=self.password) as bmc:
-            yield bmc
+VERIFIER = "smart_nic_bluefield 2"
 
 
 class SmartNicBluefieldAdapter(Adapter):
@@ -64,13 +50,15 @@ class SmartNicBluefieldAdapter(Adapter):
         health = str(sight.system.body.get("Status", {}).get("Health", "unknown"))
         if health != "OK":
             troubles.append(f"The BMC reports the card's health as “{health}”.")
-        if sight.mode != site.settings.mode:
-            troubles.append(f"The card is in {sight.mode}, the site wants {site.settings.mode}.")
         tag = None
         try:
             tag = site.names.read(sight.asset_tag)
         except ForgedTag:
             troubles.append("The asset tag names a lease and was not written by this site.")
+        # During a lease the card may be in any mode that is offered.
+        wanted = {card_mode(mode) for mode in site.settings.offered} if tag else {site.settings.mode}
+        if sight.mode not in wanted:
+            troubles.append(f"The card is in {sight.mode}, the site wants {site.settings.mode}.")
         strays = accounts - ({site.names.account(tag)} if tag else set())
         if strays:
             troubles.append(f"Accounts of unknown leases are left: {', '.join(sorted(strays))}.")
@@ -83,31 +71,38 @@ class SmartNicBluefieldAdapter(Adapter):
         )
 
     def provision(self, order: LeaseOrder) -> Access:
-        """Write the tag and create the holder's account, closed. A new `ends_at` needs no change here."""
+        """Write the tag, record the firmware, bring mode and host to what the lease relies on, then make the account.
+
+        The account comes last and closed: without it nothing can be admitted. A new `ends_at` needs no change here.
+        """
         site, ours = self._site(order.target), _tag_of(order)
-        wishes = _parameters_of(order)
+        wanted: Mode = _parameters_of(order).mode or site.settings.mode
         name = site.names.account(ours)
         with site.log_in() as bmc:
-            found = bmc.read(card.SYSTEM)
+            found = bmc.read(SYSTEM)
+            everybody = card.accounts_of(bmc)
             accounts = card.lease_accounts(bmc)
             tag = self._own_tag(site, order, str(found.body.get("AssetTag") or ""), accounts)
             earlier = {site.names.account(tag)} if tag is not None else set()
             _refuse_strays(accounts - earlier - {name})
-            mode = str(bmc.read(card.OEM).body.get("Mode", "unknown"))
-            if wishes.mode not in (None, mode):
-                raise DeviceRefused(
-                    f"“{order.target.name}” is in {mode}, and you rely on {wishes.mode}. Changing it needs the "
-                    "host's power to be cycled: ask the site's operators, or book a card in that mode."
-                )
-            changed = False
+            is_prepared = name in accounts
+            if not is_prepared:
+                modes.refuse_unoffered(site.settings, wanted, order)
+                now = str(bmc.read(OEM).body.get("Mode", "unknown"))
+                if now != card_mode(wanted):
+                    modes.refuse_unchangeable(site.settings, now, wanted, order)
             if tag != ours:
                 for old in earlier:
-                    bmc.delete(f"{card.ACCOUNTS}/{old}")
+                    bmc.delete(f"{ACCOUNTS}/{old}")
                 bmc.patch(found, {"AssetTag": site.names.write(ours)})
-                changed = True
-            if bmc.find(f"{card.ACCOUNTS}/{name}") is None:
+            if not is_prepared and firmware.record_of(everybody, site.names, order.lease_id) is None:
+                stale = {other for other in everybody if other.startswith(RECORD)}
+                firmware.keep_record(bmc, site.names, order.lease_id, stale=stale)
+        if not is_prepared:
+            self._bring_into(site, wanted, order)
+            with site.log_in() as bmc:
                 bmc.post(
-                    card.ACCOUNTS,
+                    ACCOUNTS,
                     {
                         "UserName": name,
                         "Password": site.names.password(ours),
@@ -115,11 +110,12 @@ class SmartNicBluefieldAdapter(Adapter):
                         "Enabled": False,
                     },
                 )
-                changed = True
-            if changed:
+        if not is_prepared or tag != ours:
+            with site.log_in() as bmc:
                 _believe_only_what_is_seen(
-                    bmc.read(card.SYSTEM).body.get("AssetTag") == site.names.write(ours)
-                    and bmc.find(f"{card.ACCOUNTS}/{name}") is not None,
+                    bmc.read(SYSTEM).body.get("AssetTag") == site.names.write(ours)
+                    and bmc.find(f"{ACCOUNTS}/{name}") is not None
+                    and firmware.record_of(card.accounts_of(bmc), site.names, order.lease_id) is not None,
                     "said that it was prepared, and it is not",
                     order,
                 )
@@ -128,9 +124,9 @@ class SmartNicBluefieldAdapter(Adapter):
     def admit(self, order: LeaseOrder) -> None:
         """Open the holder's account."""
         site, ours = self._site(order.target), _tag_of(order)
-        path = f"{card.ACCOUNTS}/{site.names.account(ours)}"
+        path = f"{ACCOUNTS}/{site.names.account(ours)}"
         with site.log_in() as bmc:
-            text = str(bmc.read(card.SYSTEM).body.get("AssetTag") or "")
+            text = str(bmc.read(SYSTEM).body.get("AssetTag") or "")
             tag = self._own_tag(site, order, text, card.lease_accounts(bmc))
             account = bmc.find(path)
             if tag != ours or account is None:
@@ -153,25 +149,31 @@ class SmartNicBluefieldAdapter(Adapter):
             self._close(bmc, site, order)
 
     def release(self, order: LeaseOrder) -> CleanProof:
-        """Delete the account, set the card back, remove the tag; then look again in a new session."""
+        """Delete the account, bring the card back, remove record and tag; then look again in a new session."""
         site, ours = self._site(order.target), _tag_of(order)
         with site.log_in() as bmc:
             closed = self._close(bmc, site, order)
-            accounts = card.lease_accounts(bmc)
+            everybody = card.accounts_of(bmc)
             try:
-                self._own_tag(site, order, str(bmc.read(card.SYSTEM).body.get("AssetTag") or ""), accounts)
+                self._own_tag(
+                    site, order, str(bmc.read(SYSTEM).body.get("AssetTag") or ""), card.lease_accounts(bmc)
+                )
             except DeviceRefused as stale:
                 raise DeviceBusy(str(stale)) from stale
-            _refuse_strays(accounts - closed)
+            _refuse_strays(card.lease_accounts(bmc) - closed)
+            record = firmware.record_of(everybody, site.names, order.lease_id)
+            # A holder can erase the tag, but neither their account nor the record.
+            was_held = bool(closed) or record is not None
             for name in closed:
-                bmc.delete(f"{card.ACCOUNTS}/{name}")
-            card.set_back(bmc, site.settings)
-            if all(check.passed for check in card.checks_of(bmc, site.settings)):
-                found = bmc.read(card.SYSTEM)
-                if found.body.get("AssetTag", "") != site.settings.asset_tag:
-                    bmc.patch(found, {"AssetTag": site.settings.asset_tag})
+                bmc.delete(f"{ACCOUNTS}/{name}")
+        installation = cleaning.clean(site, was_held=was_held)
+        with site.log_in() as bmc:
+            checks = self._checks(bmc, site, order, record, installation, was_held=was_held)
+            if all(check.passed for check in checks):
+                self._remove_marks(bmc, site, record)
         with site.log_in() as bmc:
             checks = [*card.checks_of(bmc, site.settings), card.tag_check(bmc, site.settings)]
+            checks += self._lasting_checks(bmc, site, order, record, installation, was_held=was_held)
         checks.append(_password_check(site, ours))
         return CleanProof(checks=tuple(checks), verified_at=datetime.now(UTC), verifier=VERIFIER)
 
@@ -180,7 +182,7 @@ class SmartNicBluefieldAdapter(Adapter):
         site = self._site(target)
         with site.log_in() as bmc:
             sight = card.look(bmc)
-            ports = [port.body for port in bmc.members(f"{card.NETWORK}/Ports")]
+            ports = [port.body for port in bmc.members(f"{NETWORK}/Ports")]
         system = sight.system.body
         model = f"BlueField-{site.settings.generation}"
         found = FoundDevice(
@@ -201,27 +203,73 @@ class SmartNicBluefieldAdapter(Adapter):
 
     # --- steps ---
 
-    def _site(self, target: Target) -> _Site:
-        try:
-            settings = TypeAdapter(Settings).validate_python(dict(target.settings))
-        except ValidationError as error:
-            fields = ", ".join(sorted({".".join(map(str, entry["loc"])) for entry in error.errors()}))
-            raise InvalidSettings(
-                f"The settings of “{target.name}” cannot work; look at these fields: {fields}."
-            ) from error
-        return _Site(
-            settings=settings,
-            address=Address(
-                url=settings.bmc,
-                certificate=self.secrets.read(settings.certificate_secret),
-                certificate_of=settings.certificate_of,
-                timeout_s=settings.timeout_s,
-            ),
-            names=LeaseNames(self.secrets.read(settings.account_key_secret)),
-            password=self.secrets.read(settings.password_secret).strip(),
-        )
+    def _site(self, target: Target) -> Site:
+        return Site.of(target, self.secrets)
 
-    def _own_tag(self, site: _Site, order: LeaseOrder, text: str, accounts: set[str]) -> Tag | None:
+    def _bring_into(self, site: Site, wanted: Mode, order: LeaseOrder) -> None:
+        """Bring mode and host to what the lease relies on; refuse the start when they do not show it."""
+        with site.log_in() as bmc:
+            now = bmc.read(OEM).body.get("Mode")
+        if now != card_mode(wanted) and not modes.change(site, card_mode(wanted)):
+            raise modes.pending(order, site.settings, wanted)
+        privilege, rshim = _host_during(site, wanted)
+        with site.log_in() as bmc:
+            waits = card.shut_host_out(bmc, site.settings, privilege, rshim)
+        if waits:
+            restart_arm(site, within_s=site.settings.restart_minutes * 60)
+        with site.log_in() as bmc:
+            trouble = card.host_trouble(card.look(bmc), site.settings, privilege, rshim)
+        if trouble:
+            raise DeviceRefused(
+                f"Pending: “{order.target.name}” was told what its host may do, and {trouble}. "
+                "An operator has to look at it; cycling the host's power may be what it waits for."
+            )
+
+    def _checks(
+        self,
+        bmc: Bmc,
+        site: Site,
+        order: LeaseOrder,
+        record: str | None,
+        installation: image.Installation | None,
+        *,
+        was_held: bool,
+    ) -> list[Check]:
+        lasting = self._lasting_checks(bmc, site, order, record, installation, was_held=was_held)
+        return [*card.checks_of(bmc, site.settings), *lasting]
+
+    def _lasting_checks(
+        self,
+        bmc: Bmc,
+        site: Site,
+        order: LeaseOrder,
+        record: str | None,
+        installation: image.Installation | None,
+        *,
+        was_held: bool,
+    ) -> list[Check]:
+        """Check what outlives a lease if nobody looks: the Arm cores' storage and the firmware."""
+        return [
+            *image.checks_of(bmc, site.settings, installation, was_held=was_held),
+            *firmware.checks_of(
+                bmc,
+                site.names,
+                order.lease_id,
+                record=record,
+                was_held=was_held,
+                imaged=installation is not None,
+            ),
+        ]
+
+    def _remove_marks(self, bmc: Bmc, site: Site, record: str | None) -> None:
+        """Remove the record of the firmware, and then the tag."""
+        if record is not None:
+            bmc.delete(f"{ACCOUNTS}/{record}")
+        found = bmc.read(SYSTEM)
+        if found.body.get("AssetTag", "") != site.settings.asset_tag:
+            bmc.patch(found, {"AssetTag": site.settings.asset_tag})
+
+    def _own_tag(self, site: Site, order: LeaseOrder, text: str, accounts: set[str]) -> Tag | None:
         """Return the tag if it is this lease's, None if the card has none; refuse another lease's."""
         try:
             tag = site.names.read(text)
@@ -241,18 +289,18 @@ class SmartNicBluefieldAdapter(Adapter):
             )
         return tag
 
-    def _close(self, bmc: Bmc, site: _Site, order: LeaseOrder) -> set[str]:
+    def _close(self, bmc: Bmc, site: Site, order: LeaseOrder) -> set[str]:
         """Close the lease's accounts, end their sessions, and return the accounts' names."""
         ours = {site.names.account(_tag_of(order))}
         try:
-            tag = site.names.read(str(bmc.read(card.SYSTEM).body.get("AssetTag") or ""))
+            tag = site.names.read(str(bmc.read(SYSTEM).body.get("AssetTag") or ""))
         except ForgedTag:
             tag = None
         if tag is not None and tag.lease_id == order.lease_id and tag.epoch < order.epoch:
             ours.add(site.names.account(tag))
         existing = set()
         for name in ours:
-            account = bmc.find(f"{card.ACCOUNTS}/{name}")
+            account = bmc.find(f"{ACCOUNTS}/{name}")
             if account is not None:
                 existing.add(name)
                 if account.body.get("Enabled") is not False:
@@ -261,7 +309,7 @@ class SmartNicBluefieldAdapter(Adapter):
             bmc.delete(session.path)
         for name in existing:
             _believe_only_what_is_seen(
-                bmc.read(f"{card.ACCOUNTS}/{name}").body.get("Enabled") is False,
+                bmc.read(f"{ACCOUNTS}/{name}").body.get("Enabled") is False,
                 "said that access was closed, and it is still open",
                 order,
             )
@@ -275,6 +323,13 @@ class SmartNicBluefieldAdapter(Adapter):
 
 def _tag_of(order: LeaseOrder) -> Tag:
     return Tag(order.lease_id, order.epoch)
+
+
+def _host_during(site: Site, mode: Mode) -> tuple[Privilege, Switch]:
+    """Return what the host may do with the card during a lease in that mode."""
+    if mode == "ZeroTrust":
+        return "Restricted", "Disabled"
+    return site.settings.host_privilege_leased, site.settings.host_rshim_leased
 
 
 def _parameters_of(order: LeaseOrder) -> Parameters:
@@ -297,7 +352,7 @@ def _refuse_strays(names: set[str]) -> None:
         )
 
 
-def _password_check(site: _Site, ours: Tag) -> Check:
+def _password_check(site: Site, ours: Tag) -> Check:
     entered = can_log_in(site.address, username=site.names.account(ours), password=site.names.password(ours))
     return Check(
         name="The holder's password",
@@ -308,7 +363,7 @@ def _password_check(site: _Site, ours: Tag) -> Check:
     )
 
 
-def _access(site: _Site, ours: Tag) -> Access:
+def _access(site: Site, ours: Tag) -> Access:
     parts = urlsplit(site.settings.bmc)
     host = site.settings.holder_host or parts.hostname or ""
     port = site.settings.holder_port or parts.port or 443

@@ -1,24 +1,16 @@
-"""A BlueField as its BMC shows it: where things are, how they are set back, how they are checked."""
+"""A BlueField as its BMC shows it: what is read of it, how it is set, how it is checked."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from adapters.contract import Check
+from adapters.smart_nic_bluefield import mode as modes
 from adapters.smart_nic_bluefield.client import SESSIONS, Bmc, Found
-from adapters.smart_nic_bluefield.lease import PREFIX
-from adapters.smart_nic_bluefield.settings import Settings
-
-SYSTEM = "/redfish/v1/Systems/Bluefield"
-OEM = f"{SYSTEM}/Oem/Nvidia"
-BIOS = f"{SYSTEM}/Bios"
-WAITING = f"{SYSTEM}/Bios/Settings"
-CHASSIS = "/redfish/v1/Chassis/Card1"
-NETWORK = f"{CHASSIS}/NetworkAdapters/NvidiaNetworkAdapter"
-PRIVILEGE = f"{NETWORK}/Oem/Nvidia/HostPrivilegeConfig"
-FIRMWARE = "/redfish/v1/UpdateService/FirmwareInventory/BMC_Firmware"
-SUBSCRIPTIONS = "/redfish/v1/EventService/Subscriptions"
-ACCOUNTS = "/redfish/v1/AccountService/Accounts"
+from adapters.smart_nic_bluefield.lease import PREFIX, RECORD
+from adapters.smart_nic_bluefield.paths import ACCOUNTS, BIOS, FIRMWARE, OEM, SUBSCRIPTIONS, SYSTEM, WAITING
+from adapters.smart_nic_bluefield.privileges import ATTRIBUTE, HostPrivilege, read_privilege
+from adapters.smart_nic_bluefield.settings import Privilege, Settings, Switch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +21,7 @@ class Sight:
     oem: Found
     bios: Found
     waiting: Found
-    privilege: Found | None
-    """Only newer firmware has it; older keeps the privilege in the BIOS."""
+    privilege: HostPrivilege
     firmware: str
 
     @property
@@ -42,6 +33,12 @@ class Sight:
     def mode(self) -> str:
         """The mode that the card is in now."""
         return str(self.oem.body.get("Mode", "unknown"))
+
+    @property
+    def rshim(self) -> str | None:
+        """Whether the host has an RShim to the card; None where the BMC has no switch for it."""
+        value = self.oem.body.get("HostRshim")
+        return None if value is None else str(value)
 
     @property
     def boot_override(self) -> str:
@@ -60,23 +57,17 @@ class Sight:
 
     @property
     def changes_waiting(self) -> dict[str, Any]:
-        """The BIOS attributes that the next reboot would change."""
+        """What the next restart would change."""
         now = self.attributes
         waiting = self.waiting.body.get("Attributes") or {}
-        return {name: value for name, value in waiting.items() if now.get(name) != value}
+        changes = {name: value for name, value in waiting.items() if now.get(name) != value}
+        level = self.privilege.level_waiting
+        return changes if level is None else changes | {"PrivilegeMode": level}
 
-    @property
-    def host_privilege(self) -> str:
-        """What the host may do with the card."""
-        if self.privilege is not None:
-            return str(self.privilege.body.get("PrivilegeMode", "unknown"))
-        return str(self.attributes.get("HostPrivilegeLevel", "unknown"))
-
-    def bios_wishes(self, settings: Settings) -> dict[str, Any]:
-        """Return the BIOS attributes that the site wants and the card has not."""
-        wanted: dict[str, Any] = dict(settings.bios)
-        if self.privilege is None:
-            wanted["HostPrivilegeLevel"] = settings.host_privilege
+    def bios_wishes(self, wanted: dict[str, Any], privilege: Privilege) -> dict[str, Any]:
+        """Return the BIOS attributes that are wanted and the card has not."""
+        if self.privilege.in_bios:
+            wanted = wanted | {ATTRIBUTE: privilege}
         now = self.attributes
         return {name: value for name, value in wanted.items() if now.get(name) != value}
 
@@ -84,21 +75,26 @@ class Sight:
 def look(bmc: Bmc) -> Sight:
     """Read the card; changes nothing."""
     firmware = bmc.find(FIRMWARE)
+    bios = bmc.read(BIOS)
     return Sight(
         system=bmc.read(SYSTEM),
         oem=bmc.read(OEM),
-        bios=bmc.read(BIOS),
+        bios=bios,
         waiting=bmc.read(WAITING),
-        privilege=bmc.find(PRIVILEGE),
+        privilege=read_privilege(bmc, bios.body.get("Attributes") or {}),
         firmware="" if firmware is None else str(firmware.body.get("Version", "")),
     )
 
 
+def accounts_of(bmc: Bmc) -> set[str]:
+    """Return every user name at the BMC."""
+    links = bmc.read(ACCOUNTS).body.get("Members", [])
+    return {str(link["@odata.id"]).rsplit("/", 1)[-1] for link in links}
+
+
 def lease_accounts(bmc: Bmc) -> set[str]:
     """Return the user names that belong to leases, of whichever."""
-    links = bmc.read(ACCOUNTS).body.get("Members", [])
-    names = {str(link["@odata.id"]).rsplit("/", 1)[-1] for link in links}
-    return {name for name in names if name.startswith(PREFIX)}
+    return {name for name in accounts_of(bmc) if name.startswith(PREFIX)}
 
 
 def sessions_of(bmc: Bmc, names: set[str]) -> Iterator[Found]:
@@ -116,53 +112,77 @@ def foreign_subscriptions(bmc: Bmc, settings: Settings) -> list[Found]:
     return [found for found in bmc.members(SUBSCRIPTIONS) if found.body.get("Destination") not in allowed]
 
 
-def set_back(bmc: Bmc, settings: Settings) -> None:
-    """Bring the card to the state that the site wants between leases; does nothing to what is in it."""
+def shut_host_out(bmc: Bmc, settings: Settings, privilege: Privilege, rshim: Switch) -> bool:
+    """Give the host the privilege and the RShim that a lease is to have; say whether that waits for a restart."""
+    sight = look(bmc)
+    if settings.generation == 3 and sight.rshim != rshim:
+        bmc.post(f"{OEM}/Actions/HostRshim.Set", {"HostRshim": rshim})
+    waits = sight.privilege.put(bmc, privilege)
+    wishes = sight.bios_wishes({}, privilege)
+    if wishes:
+        bmc.patch(sight.waiting, {"Attributes": wishes})
+    return waits or bool(wishes)
+
+
+def host_trouble(sight: Sight, settings: Settings, privilege: Privilege, rshim: Switch) -> str:
+    """Say what the host can do that it should not, or cannot and should; empty when all is as wanted."""
+    troubles = []
+    if sight.privilege.level != privilege:
+        troubles.append(f"the host's privilege is “{sight.privilege.level}” instead of “{privilege}”")
+    if settings.generation == 3 and sight.rshim != rshim:
+        troubles.append(f"the host's RShim is “{sight.rshim}” instead of “{rshim}”")
+    return " and ".join(troubles)
+
+
+def set_back(bmc: Bmc, settings: Settings, *, rshim: Switch) -> bool:
+    """Bring the card to the state that the site wants between leases, the mode apart.
+
+    Does nothing to what is in that state. Returns whether the Arm cores have to be restarted for it.
+    """
     for subscription in foreign_subscriptions(bmc, settings):
         bmc.delete(subscription.path)
     sight = look(bmc)
     if sight.boot_override != "Disabled":
         bmc.patch(sight.system, {"Boot": {"BootSourceOverrideEnabled": "Disabled"}})
     undone = {name: sight.attributes[name] for name in sight.changes_waiting if name in sight.attributes}
-    wishes = undone | sight.bios_wishes(settings)
+    missing = sight.bios_wishes(settings.bios, settings.host_privilege)
+    wishes = undone | missing
     if settings.generation == 3:
         if sight.mode != settings.mode or "NicMode" in undone:
-            bmc.post(f"{OEM}/Actions/Mode.Set", {"Mode": settings.mode})
+            modes.ask_for(bmc, settings, settings.mode)
         wishes.pop("NicMode", None)
-        if sight.oem.body.get("HostRshim") != settings.host_rshim:
-            bmc.post(f"{OEM}/Actions/HostRshim.Set", {"HostRshim": settings.host_rshim})
+        if sight.rshim != rshim:
+            bmc.post(f"{OEM}/Actions/HostRshim.Set", {"HostRshim": rshim})
     elif sight.mode != settings.mode:
         wishes["NicMode"] = settings.mode
-    if sight.privilege is not None and sight.host_privilege != settings.host_privilege:
-        bmc.patch(sight.privilege, {"PrivilegeMode": settings.host_privilege})
+    waits = sight.privilege.put(bmc, settings.host_privilege)
     if wishes:
         bmc.patch(bmc.read(WAITING), {"Attributes": wishes})
-    if sight.bios_wishes(settings):
-        # BIOS attributes take effect when the Arm cores restart; nobody holds the card any more.
-        bmc.post(f"{SYSTEM}/Actions/ComputerSystem.Reset", {"ResetType": "ForceRestart"})
-    elif sight.power != "On":
-        bmc.post(f"{SYSTEM}/Actions/ComputerSystem.Reset", {"ResetType": "On"})
+    # BIOS attributes take effect when the Arm cores restart; nobody holds the card any more.
+    return waits or bool(missing)
 
 
 def checks_of(bmc: Bmc, settings: Settings) -> list[Check]:
     """Look whether anything of a holder is left, apart from the tag."""
     sight = look(bmc)
     accounts = lease_accounts(bmc)
-    sessions = [s for s in bmc.members(SESSIONS) if str(s.body.get("UserName", "")).startswith(PREFIX)]
+    sessions = [
+        s for s in bmc.members(SESSIONS) if str(s.body.get("UserName", "")).startswith((PREFIX, RECORD))
+    ]
     told = sorted(str(found.body.get("Destination")) for found in foreign_subscriptions(bmc, settings))
+    mode = sight.mode if sight.mode == settings.mode else f"{sight.mode}; {_way_back(settings)}"
     checks = [
         _check("Nobody else is sent events", "", ", ".join(told), SUBSCRIPTIONS),
         _check("No account of a lease", "", ", ".join(sorted(accounts)), ACCOUNTS),
         _check("No session of a lease", "0", str(len(sessions)), SESSIONS),
-        _check("Mode", settings.mode, sight.mode, OEM),
+        _check("Mode", settings.mode, mode, OEM),
         _check("Nothing waits for a reboot", "", ", ".join(sorted(sight.changes_waiting)), WAITING),
-        _check("Privilege of the host", settings.host_privilege, sight.host_privilege, PRIVILEGE),
+        _check("Privilege of the host", settings.host_privilege, sight.privilege.level, sight.privilege.path),
         _check("Boot override", "Disabled", sight.boot_override, SYSTEM),
         _check("Power of the Arm cores", "On", sight.power, SYSTEM),
     ]
     if settings.generation == 3:
-        rshim = str(sight.oem.body.get("HostRshim", "unknown"))
-        checks.append(_check("RShim of the host", settings.host_rshim, rshim, OEM))
+        checks.append(_check("RShim of the host", settings.host_rshim, sight.rshim or "unknown", OEM))
     checks += [
         _check(f"BIOS attribute {name}", str(value), str(sight.attributes.get(name, "unknown")), BIOS)
         for name, value in sorted(settings.bios.items())
@@ -176,6 +196,12 @@ def tag_check(bmc: Bmc, settings: Settings) -> Check:
     """Look whether the tag is the site's again."""
     tag = str(bmc.read(SYSTEM).body.get("AssetTag") or "")
     return _check("Asset tag", settings.asset_tag, tag, SYSTEM)
+
+
+def _way_back(settings: Settings) -> str:
+    if settings.mode_changes == "host_bmc":
+        return f"{settings.mode} did not show after the host's power was cycled"
+    return f"{settings.mode} is pending until the Arm cores were restarted twice and the host's power cycled"
 
 
 def _check(name: str, expected: str, found: str, path: str) -> Check:

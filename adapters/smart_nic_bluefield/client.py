@@ -150,6 +150,19 @@ class Bmc:
         """Create a member of a collection, or perform an action."""
         self._change("POST", path, wishes)
 
+    def start(self, path: str, wishes: Mapping[str, Any]) -> str:
+        """Perform an action that takes its time, and return the path of its task."""
+        answer = self._ask("POST", path, wishes, changes=True)
+        self._refuse_failure("POST", path, answer)
+        with suppress(DeviceUnreachable):
+            task = str(_object_in(answer, path).get("@odata.id") or "")
+            if task:
+                return task
+        task = urlsplit(answer.headers.get("Location", "")).path.removesuffix("/Monitor")
+        if not task:
+            raise OutcomeUnknown(f"The BMC at {self._address.url} took {path} and named no task for it.")
+        return task
+
     def delete(self, path: str) -> None:
         """Delete a resource; that it is gone already is fine."""
         self._change("DELETE", path, None, gone_is_fine=True)

@@ -8,12 +8,17 @@ import base64
 import hashlib
 import hmac
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from adapters.errors import InvalidSettings
 
 PREFIX = "shy"
 """Every account of a lease begins with it, and no account of the site may."""
+RECORD = "shr"
+"""The closed accounts whose names record the firmware begin with it."""
+PARTS = ("BMC", "NIC", "BSP")
+"""Whose versions a record has, in this order."""
 TAG = "shary:"
 # 20 characters are the most that the BMC takes; none that a shell or a URL would read as its own.
 LETTERS = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789-_."
@@ -48,13 +53,35 @@ class LeaseNames:
 
     def password(self, tag: Tag) -> str:
         """Return the password: about 117 bits, within the BMC's rules."""
-        for attempt in itertools.count():
-            digest = self._digest(f"password {attempt}", tag)
-            numbers = (int.from_bytes(digest[at : at + 3]) for at in range(0, 60, 3))
-            password = "".join(LETTERS[number % len(LETTERS)] for number in numbers)
-            if _is_acceptable(password):
-                return password
-        raise AssertionError("unreachable")
+        return self._password("password", tag)
+
+    # --- the record of the firmware ---
+
+    def record_prefix(self, lease_id: str) -> str:
+        """Return how the name of a lease's record begins, in whichever epoch."""
+        return RECORD + self._letters("record", lease_id, 4)
+
+    def record(self, lease_id: str, versions: Mapping[str, str]) -> str:
+        """Return the name that records three versions: 16 characters, 15 bits for each version."""
+        marks = "".join(self._mark(lease_id, part, version) for part, version in versions.items())
+        return self.record_prefix(lease_id) + marks
+
+    def is_recorded(self, record: str, lease_id: str, part: str, version: str) -> bool:
+        """Say whether the record is of this version; `part` finds its place by the order of recording."""
+        place = len(RECORD) + 4 + 3 * PARTS.index(part)
+        return hmac.compare_digest(record[place : place + 3], self._mark(lease_id, part, version))
+
+    def record_password(self, lease_id: str) -> str:
+        """Return the password of a record, which nobody uses: it is closed."""
+        return self._password("record password", Tag(lease_id, 0))
+
+    def _mark(self, lease_id: str, part: str, version: str) -> str:
+        return self._letters(f"version {part} {version}", lease_id, 3)
+
+    def _letters(self, use: str, lease_id: str, length: int) -> str:
+        return base64.b32encode(self._digest(use, Tag(lease_id, 0)))[:length].decode().lower()
+
+    # --- the tag ---
 
     def write(self, tag: Tag) -> str:
         """Return the text of the tag, with its seal."""
@@ -75,6 +102,15 @@ class LeaseNames:
 
     def _seal(self, tag: Tag) -> str:
         return base64.b32encode(self._digest("tag", tag))[:12].decode().lower()
+
+    def _password(self, use: str, tag: Tag) -> str:
+        for attempt in itertools.count():
+            digest = self._digest(f"{use} {attempt}", tag)
+            numbers = (int.from_bytes(digest[at : at + 3]) for at in range(0, 60, 3))
+            password = "".join(LETTERS[number % len(LETTERS)] for number in numbers)
+            if _is_acceptable(password):
+                return password
+        raise AssertionError("unreachable")
 
     def _digest(self, use: str, tag: Tag) -> bytes:
         return hmac.digest(self._key, f"{use}\n{tag.lease_id}\n{tag.epoch}".encode(), hashlib.sha512)

@@ -17,14 +17,16 @@ def main() -> None:
     options.add_argument("--firmware", help="the BMC firmware it claims, such as BF-24.10-17")
     options.add_argument("--certificate", type=Path, metavar="DIR", help="keep bmc.pem and its key here")
     options.add_argument("--state", type=Path, metavar="PATH", help="keep the card's state in this file")
+    options.add_argument(
+        "--delay",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="restarts, switching and images take a random time up to this",
+    )
     given = options.parse_args()
     host, _, port = given.listen.rpartition(":")
     # The environment, not the command line: other users of the machine see command lines.
-    login = {
-        field: os.environ[name]
-        for field, name in (("username", "BMC_USERNAME"), ("password", "BMC_PASSWORD"))
-        if name in os.environ
-    }
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
@@ -35,7 +37,9 @@ def main() -> None:
         firmware=given.firmware,
         certificate_folder=given.certificate,
         state=given.state,
-        **login,
+        delay_s=given.delay,
+        username=os.environ.get("BMC_USERNAME", "root"),
+        password=os.environ.get("BMC_PASSWORD", "HelloNvidia3D!"),
     ) as bmc:
         print(f"BlueField-{given.generation} BMC ready at {bmc.url}", flush=True)
         stopped.wait()

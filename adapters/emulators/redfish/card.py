@@ -3,16 +3,29 @@
 import hashlib
 import hmac
 import json
+import random
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 LOCKOUT_AFTER = 10
 LOCKOUT_S = 600
 SESSION_TIMEOUT_S = 1800
+EXTERNAL_PRIVILEGES = (
+    "HostPrivFlashAccess",
+    "HostPrivFwUpdate",
+    "HostPrivNicReset",
+    "HostPrivNvGlobal",
+    "HostPrivNvHost",
+    "HostPrivNvInternalCpu",
+    "HostPrivNvPort",
+    "HostPrivPccUpdate",
+)
 PRIVILEGES = {
     "Administrator": {"Login", "ConfigureManager", "ConfigureUsers", "ConfigureSelf", "ConfigureComponents"},
     "Operator": {"Login", "ConfigureSelf", "ConfigureComponents"},
@@ -67,6 +80,23 @@ class Card:
     bios: dict[str, Any] = field(default_factory=dict)
     pending_bios: dict[str, Any] = field(default_factory=dict)
     host_privilege: str = "Restricted"
+    pending_privilege: str | None = None
+    external_privileges: dict[str, str] = field(
+        default_factory=lambda: dict.fromkeys(EXTERNAL_PRIVILEGES, "Disabled")
+    )
+    """How firmware before 25.10 keeps the privilege of the host."""
+    bmc_rshim: bool = False
+    nic_firmware: str = "32.41.1000"
+    bsp: str = "4.9.1.13544"
+    os_version: str = "DOCA_2.9.1_BSP_4.9.1_Ubuntu_22.04"
+    storage: list[str] = field(default_factory=list)
+    """What holders left on the Arm cores' storage; a fresh image erases it."""
+    image_breaks: bool = False
+    """Whether the next images fail half-way."""
+    last_reset: str = "2026-01-01T00:00:00.000000+00:00"
+    boot_progress: str = "OSRunning"
+    delay_s: float = 0.0
+    """Restarts, switching and images take a random time up to this; 0 is at once."""
     asset_tag: str = ""
     boot_enabled: str = "Disabled"
     boot_target: str = "None"
@@ -76,12 +106,14 @@ class Card:
     cuts_sessions: bool = True
     """Whether closing an account ends its sessions; not all firmware does."""
     changes: int = 0
+    tasks: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Fill in what a new card comes with, and what is never written down."""
         self.sessions: dict[str, Session] = {}
         self.lock = threading.RLock()
         self.file: Path | None = None
+        self.due: list[tuple[float, str]] = []
         if not self.bios:
             self.bios = {
                 "BootPartitionProtection": False,
@@ -153,19 +185,83 @@ class Card:
         waiting = {name: value for name, value in self.pending_bios.items() if name != "NicMode"}
         self.bios.update(waiting)
         self.pending_bios = {}
+        self._take_privilege()
         self.power = "On"
+        self.last_reset = datetime.now(UTC).isoformat(timespec="microseconds")
+        self.boot_progress = "OSRunning" if self.mode == "DpuMode" else "None"
         self.arm_reboots_since_mode += 1
         if self.boot_enabled == "Once":
             self.boot_enabled, self.boot_target = "Disabled", "None"
 
     def cycle_host_power(self) -> None:
-        """What a person with a hand on the host's plug does; no request can."""
+        """What the host's own BMC does, or a person with a hand on the plug; no request here can."""
         with self.lock:
             if self.pending_mode is not None and self.arm_reboots_since_mode >= 2:
                 self.mode, self.pending_mode = self.pending_mode, None
                 self.bios["NicMode"] = self.mode
+            self.reboot_arm()
             self.arm_reboots_since_mode = 0
+            # The card's BMC is fed by the host: it forgets who was logged in.
+            self.sessions.clear()
             self.save()
+
+    def _take_privilege(self) -> None:
+        if self.pending_privilege is not None:
+            self.host_privilege, self.pending_privilege = self.pending_privilege, None
+
+    # --- what takes its time ---
+
+    def later(self, what: str) -> None:
+        """Have something happen after a while, or at once when there is no delay."""
+        if self.delay_s == 0:
+            self._happen(what)
+        else:
+            self.due.append((time.monotonic() + random.uniform(0.3, 1) * self.delay_s, what))  # noqa: S311
+
+    def settle(self) -> None:
+        """Let happen what is due by now."""
+        now = time.monotonic()
+        for entry in sorted(self.due):
+            if entry[0] <= now:
+                self.due.remove(entry)
+                self._happen(entry[1])
+                self.save()
+
+    def _happen(self, what: str) -> None:
+        actions: dict[str, Callable[[], None]] = {"restart": self._restart, "up": self._up, "off": self._off}
+        if what in actions:
+            actions[what]()
+        else:
+            self._end_task(what)
+
+    def _restart(self) -> None:
+        self.reboot_arm()
+        if self.delay_s:
+            self.boot_progress = "OSBootStarted"
+            self.later("up")
+
+    def _up(self) -> None:
+        self.boot_progress = "OSRunning" if self.mode == "DpuMode" else "None"
+
+    def _off(self) -> None:
+        self.power, self.boot_progress = "Off", "None"
+
+    def start_task(self, image: str) -> str:
+        """Begin to install an image, and return the number of the task."""
+        number = str(len(self.tasks))
+        self.tasks[number] = {"TaskState": "Running", "TaskStatus": "OK", "PercentComplete": 0, "image": image}
+        self.later(number)
+        return number
+
+    def _end_task(self, number: str) -> None:
+        task = self.tasks[number]
+        if self.image_breaks:
+            task |= {"TaskState": "Exception", "TaskStatus": "Critical"}
+            return
+        task |= {"TaskState": "Completed", "PercentComplete": 100}
+        self.os_version = task["image"].rsplit("/", 1)[-1].removesuffix(".bfb")
+        self.storage = []
+        self._restart()
 
     # --- the state file ---
 

@@ -100,6 +100,11 @@ def missing_property(name: str) -> Refusal:
     return Refusal(400, "PropertyMissing", f"The property “{name}” is required.")
 
 
+def no_precondition() -> Refusal:
+    """A change has to name the state that it was made for."""
+    return Refusal(428, "PreconditionRequired", "Read the resource first, and name its ETag in If-Match.")
+
+
 def success() -> Answer:
     """Done; nothing more to say."""
     return Answer(status=204)

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from adapters.emulators.redfish.accounts import SESSIONS
 from adapters.emulators.redfish.card import PRIVILEGES, Card
 from adapters.emulators.redfish.certificate import make_certificate
+from adapters.emulators.redfish.host import HostService
 from adapters.emulators.redfish.messages import (
     Answer,
     Refusal,
@@ -53,7 +54,11 @@ class RedfishEmulator:
         password: str = "HelloNvidia3D!",  # noqa: S107  the example of the vendor's manual
         certificate_folder: Path | None = None,
         state: Path | None = None,
+        delay_s: float = 0.0,
+        powers: Card | None = None,
+        resets: tuple[str, ...] = ("On", "ForceOff", "PowerCycle"),
     ) -> None:
+        """Make a card's BMC; with `powers`, the BMC of the host that has that card, which knows `resets`."""
         if state is not None and state.is_file():
             self.card = Card.load(state)
         else:
@@ -62,8 +67,9 @@ class RedfishEmulator:
                 firmware=firmware or ("BF-26.01-3" if generation == 3 else "BF-24.10-17"),
             )
             self.card.file = state
+        self.card.delay_s = delay_s
         self.card.set_account(username, password, role="Administrator", enabled=True)
-        self.service = Service(self.card)
+        self.service = Service(self.card) if powers is None else HostService(self.card, powers, resets)
         self.host, self.port = host, port
         self._own_folder = None if certificate_folder else tempfile.TemporaryDirectory(prefix="bmc-")
         folder = certificate_folder or Path(self._own_folder.name if self._own_folder else "")
@@ -147,6 +153,7 @@ class RedfishEmulator:
         except ValueError:
             return Refusal(400, "MalformedJSON", "The body is not JSON.").answer
         with self.card.lock:
+            self.card.settle()
             try:
                 if request.path == SESSIONS and request.method == "POST":
                     return self.service.log_in(content)

@@ -4,7 +4,6 @@ import re
 
 from adapters.emulators.redfish.accounts import Handler
 from adapters.emulators.redfish.card import Card
-from adapters.emulators.redfish.events import EventResources
 from adapters.emulators.redfish.messages import (
     Answer,
     Body,
@@ -15,24 +14,25 @@ from adapters.emulators.redfish.messages import (
     found,
     members,
     missing_property,
+    no_precondition,
     no_privilege,
     not_allowed,
     not_found,
     success,
     unknown_property,
 )
+from adapters.emulators.redfish.privileges import ADAPTER, PrivilegeResources
 
 SYSTEM = "/redfish/v1/Systems/Bluefield"
 OEM = f"{SYSTEM}/Oem/Nvidia"
 CARD = "/redfish/v1/Chassis/Card1"
-ADAPTER = f"{CARD}/NetworkAdapters/NvidiaNetworkAdapter"
 MODES = ("DpuMode", "NicMode")
 RESETS = ("On", "ForceOff", "GracefulShutdown", "ForceRestart", "GracefulRestart", "PowerCycle")
 BOOT_TARGETS = ("None", "Pxe", "UefiHttp", "UefiShell", "Usb", "Hdd")
 PORTS = 2
 
 
-class Service(EventResources):
+class Service(PrivilegeResources):
     """Answers requests from the state of one card."""
 
     def __init__(self, card: Card) -> None:
@@ -54,9 +54,12 @@ class Service(EventResources):
                 raise no_privilege()
             if request.method in ("PATCH", "POST") and not isinstance(request.body, dict):
                 raise Refusal(400, "MalformedJSON", "The body is not a JSON object.")
-            if request.if_match not in (None, "*") and "GET" in methods:
+            if "GET" in methods and (request.method == "PATCH" or request.if_match not in (None, "*")):
+                # What the sender may not see it may not change either, and learns that first.
                 now = methods["GET"][1](request, match).body or {}
-                if request.if_match != etag_of(now):
+                if request.if_match is None:
+                    raise no_precondition()
+                if request.if_match not in ("*", etag_of(now)):
                     raise Refusal(412, "PreconditionFailed", "The resource has changed since it was read.")
             return handler(request, match)
         raise not_found(request.path)
@@ -83,22 +86,11 @@ class Service(EventResources):
                 )
             },
             f"{ADAPTER}/Ports/eth([0-{PORTS - 1}])": {"GET": ("Login", self._port)},
-            "/redfish/v1/UpdateService/FirmwareInventory/BMC_Firmware": {"GET": ("Login", self._firmware)},
         }
         if self.card.generation == 3:
             table[f"{OEM}/Actions/Mode.Set"] = {"POST": (change, self._set_mode)}
             table[f"{OEM}/Actions/HostRshim.Set"] = {"POST": (change, self._set_host_rshim)}
-            if self.card.firmware >= "BF-26":
-                table[f"{ADAPTER}/Oem/Nvidia/HostPrivilegeConfig"] = {
-                    "GET": ("Login", self._privilege),
-                    "PATCH": (change, self._change_privilege),
-                }
-            else:
-                table[f"{OEM}/Connectx/ExternalHostPrivileges"] = {"GET": ("Login", self._old_privilege)}
-                table[f"{OEM}/Connectx/ExternalHostPrivileges/Actions/ExternalHostPrivileges.Set"] = {
-                    "POST": (change, self._set_old_privilege)
-                }
-        return table | self.account_table() | self.event_table()
+        return table | self.account_table() | self.event_table() | self.update_table() | self.privilege_table()
 
     # --- what there is to see ---
 
@@ -115,6 +107,8 @@ class Service(EventResources):
             AccountService=_link("/redfish/v1/AccountService"),
             SessionService=_link("/redfish/v1/SessionService"),
             EventService=_link("/redfish/v1/EventService"),
+            UpdateService=_link("/redfish/v1/UpdateService"),
+            Tasks=_link("/redfish/v1/TaskService"),
             Links={"Sessions": _link("/redfish/v1/SessionService/Sessions")},
         )
 
@@ -137,6 +131,8 @@ class Service(EventResources):
                 "BootSourceOverrideTarget@Redfish.AllowableValues": list(BOOT_TARGETS),
             },
             Bios=_link(f"{SYSTEM}/Bios"),
+            BootProgress={"LastState": card.boot_progress},
+            LastResetTime=card.last_reset,
             ProcessorSummary={"CoreCount": 16 if card.generation == 3 else 8, "Count": 1},
             Oem={"Nvidia": _link(OEM)},
             Actions={"#ComputerSystem.Reset": {"target": f"{SYSTEM}/Actions/ComputerSystem.Reset"}},
@@ -187,29 +183,6 @@ class Service(EventResources):
             MaxSpeedGbps=200 if self.card.generation == 3 else 100,
         )
 
-    def _firmware(self, request: Request, match: re.Match[str]) -> Answer:
-        return found(request.path, "SoftwareInventory.v1_4_0.SoftwareInventory", Version=self.card.firmware)
-
-    def _privilege(self, request: Request, match: re.Match[str]) -> Answer:
-        mode = self.card.host_privilege
-        may = mode == "Privileged"
-        return found(
-            request.path,
-            "NvidiaHostPrivilege.v1_0_0.NvidiaHostPrivilege",
-            PrivilegeMode=mode,
-            FirmwareUpdate=may,
-            FlashAccess=may,
-            GlobalParametersAccess=may,
-        )
-
-    def _old_privilege(self, request: Request, match: re.Match[str]) -> Answer:
-        value = "Default" if self.card.host_privilege == "Privileged" else "Disabled"
-        return found(
-            request.path,
-            "NvidiaExternalHostPrivileges.v1_0_0.NvidiaExternalHostPrivileges",
-            ExternalHostPrivilege={"HostPrivFwUpdate": value, "HostPrivNvGlobal": value},
-        )
-
     # --- what can be changed ---
 
     def _change_system(self, request: Request, match: re.Match[str]) -> Answer:
@@ -228,10 +201,13 @@ class Service(EventResources):
 
     def _reset(self, request: Request, match: re.Match[str]) -> Answer:
         wish = _required(request.body, "ResetType", RESETS)
+        if wish == "PowerCycle":
+            # The hard reset is allowed only while the host holds the card in standby, and a running host does not.
+            raise Refusal(400, "ActionNotSupported", "The host does not assert its standby signal.")
         if wish in ("ForceOff", "GracefulShutdown"):
-            self.card.power = "Off"
+            self.card.later("off")
         elif self.card.power != "On" or wish != "On":
-            self.card.reboot_arm()
+            self.card.later("restart")
         return success()
 
     def _change_bios(self, request: Request, match: re.Match[str]) -> Answer:
@@ -264,16 +240,6 @@ class Service(EventResources):
 
     def _set_host_rshim(self, request: Request, match: re.Match[str]) -> Answer:
         self.card.host_rshim = _required(request.body, "HostRshim", ("Enabled", "Disabled"))
-        return success()
-
-    def _change_privilege(self, request: Request, match: re.Match[str]) -> Answer:
-        self.card.host_privilege = _required(request.body, "PrivilegeMode", ("Privileged", "Restricted"))
-        return success()
-
-    def _set_old_privilege(self, request: Request, match: re.Match[str]) -> Answer:
-        _only(request.body, "HostPrivFwUpdate", "HostPrivNvGlobal")
-        value = _required(request.body, "HostPrivFwUpdate", ("Default", "Enabled", "Disabled"))
-        self.card.host_privilege = "Restricted" if value == "Disabled" else "Privileged"
         return success()
 
 

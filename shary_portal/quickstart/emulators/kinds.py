@@ -108,6 +108,8 @@ class Redfish(Kind):
             "certificate_secret": place.secret("bmc.pem"),
             "account_key_secret": place.secret("account-key"),
             "generation": place.emulator.generation,
+            # The emulated controller fetches nothing; it only says that it did.
+            "image": "http://192.0.2.1/images/bf-bundle-2.9.1.bfb",
         }
 
 

@@ -5,13 +5,11 @@ import shlex
 import shutil
 import subprocess
 import uuid
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.contract import Holder, LeaseOrder, Target
 from adapters.emulators.redfish import RedfishEmulator
 from adapters.emulators.redfish.accounts import check_password
 from adapters.emulators.redfish.certificate import make_certificate
@@ -19,52 +17,11 @@ from adapters.errors import DeviceBusy, DeviceRefused, InvalidSettings
 from adapters.smart_nic_bluefield.adapter import SmartNicBluefieldAdapter
 from adapters.smart_nic_bluefield.client import Address, Bmc
 from adapters.smart_nic_bluefield.lease import ForgedTag, LeaseNames, Tag
-from tests.adapters.smart_nic_bluefield.conftest import PASSWORD, target_for
+from tests.adapters.smart_nic_bluefield.conftest import PASSWORD, failed, order_for, target_for
 from tests.adapters.smart_nic_bluefield.probe import SYSTEM, Caller, EmulatorProbe
 
 OEM = f"{SYSTEM}/Oem/Nvidia"
 KEY = "k9" * 20
-
-
-def order_for(target: Target, *, epoch: int = 1, **more: object) -> LeaseOrder:
-    now = datetime.now(UTC)
-    return LeaseOrder(
-        **{
-            "lease_id": str(uuid.uuid4()),
-            "epoch": epoch,
-            "revision": 1,
-            "target": target,
-            "covers": (target.resource_id,),
-            "holder": Holder(username="researcher@uni-a.example", project="optics"),
-            "starts_at": now,
-            "ends_at": now + timedelta(hours=1),
-        }
-        | more
-    )
-
-
-@pytest.fixture
-def order(target) -> LeaseOrder:
-    return order_for(target)
-
-
-@pytest.fixture
-def access(adapter, order):
-    access = adapter.provision(order)
-    adapter.admit(order)
-    return access
-
-
-@pytest.fixture
-def holder(access):
-    """The holder, logged in."""
-    endpoint = access.endpoints[0]
-    with Caller(endpoint.host, endpoint.port, login=(endpoint.username, endpoint.secret)) as caller:
-        yield caller
-
-
-def failed(proof) -> list[str]:
-    return [check.name for check in proof.checks if not check.passed]
 
 
 # --- a holder who tampers ------------------------------------------------------------------------
@@ -134,13 +91,15 @@ def test_what_the_holder_changed_is_set_back(adapter, bmc, order, holder):
         ("PATCH", f"{SYSTEM}/Bios/Settings", {"Attributes": {"EnableSMMU": False}}),
         (
             "PATCH",
-            "/redfish/v1/Chassis/Card1/NetworkAdapters/NvidiaNetworkAdapter/Oem/Nvidia/HostPrivilegeConfig",
+            "/redfish/v1/Chassis/Card1/NetworkAdapters/NvidiaNetworkAdapter/Oem/Nvidia/HostPrivilegeConfig/Settings",
             {"PrivilegeMode": "Privileged"},
         ),
+        ("POST", f"{SYSTEM}/Actions/ComputerSystem.Reset", {"ResetType": "ForceRestart"}),
         ("POST", f"{SYSTEM}/Actions/ComputerSystem.Reset", {"ResetType": "ForceOff"}),
     ):
         assert holder.ask(method, path, body)[0] == 204
 
+    assert (bmc.card.host_privilege, bmc.card.host_rshim) == ("Privileged", "Enabled")
     assert adapter.release(order).is_clean
     card = bmc.card
     assert (card.boot_enabled, card.host_rshim, card.host_privilege) == ("Disabled", "Disabled", "Restricted")
@@ -219,6 +178,10 @@ def test_the_proof_says_all_that_was_looked_at(adapter, bmc):
         "Power of the Arm cores",
         "BIOS attribute EnableSMMU",
         "Firmware of the BMC",
+        "Firmware (BMC)",
+        "Firmware (NIC)",
+        "Firmware (BSP)",
+        "Storage of the Arm cores",
         "Asset tag",
     }
 

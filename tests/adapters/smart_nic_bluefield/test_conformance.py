@@ -26,3 +26,18 @@ class TestOnAnEmulatedBlueField2(TestOnAnEmulatedBlueField3):
     @pytest.fixture
     def target(self, bmc) -> Target:
         return target_for(bmc)
+
+
+class TestOnAnOlderBlueField3ThatIsImagedAfterEachLease(TestOnAnEmulatedBlueField3):
+    @pytest.fixture
+    def bmc(self) -> Iterator[RedfishEmulator]:
+        with RedfishEmulator(password=PASSWORD, firmware="BF-24.10-17") as emulator:
+            yield emulator
+
+    @pytest.fixture
+    def target(self, bmc) -> Target:
+        return target_for(bmc, image="http://192.0.2.1/bf-bundle-2.9.1.bfb", without_image="quarantine")
+
+    @pytest.fixture
+    def parameters(self):
+        return {"mode": "ZeroTrust"}
