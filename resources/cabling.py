@@ -194,8 +194,10 @@ def _known(name: str, port: str, devices: Mapping[str, Resource]) -> tuple[Resou
     by_folded = {known.casefold(): known for known in devices}
     known = by_folded.get(name.casefold())
     if known is None:
-        near = get_close_matches(name.casefold(), by_folded, n=3, cutoff=0.5)
-        meant = " or ".join(f"“{by_folded[word]}”" for word in near)
+        near: dict[UUID, str] = {}
+        for word in get_close_matches(name.casefold(), by_folded, n=6, cutoff=0.5):
+            near.setdefault(devices[by_folded[word]].pk, by_folded[word])
+        meant = " or ".join(f"“{word}”" for word in list(near.values())[:3])
         raise ValueError(f"There is no device “{name}”" + (f"; did you mean {meant}?" if meant else "."))
     if not port or len(port) > LONGEST_PORT:
         raise ValueError(f"Which port of {known}? Write it after the name, in at most {LONGEST_PORT} letters.")

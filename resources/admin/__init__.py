@@ -1,5 +1,5 @@
 """The desk of operators for *what*: their sites and devices."""
 
-from resources.admin import resources, sites
+from resources.admin import cables, resources, sites
 
-__all__ = ["resources", "sites"]
+__all__ = ["cables", "resources", "sites"]

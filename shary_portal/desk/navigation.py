@@ -23,6 +23,7 @@ def navigation_for(request: HttpRequest) -> list[dict[str, Any]]:
             "What",
             ("Devices", "memory", "admin:resources_resource_changelist"),
             ("Inventory", "checklist", "admin:inventory"),
+            ("Cables", "cable", "admin:cables"),
             ("Sites", "location_on", "admin:resources_site_changelist"),
             ("Feeds", "rss_feed", "admin:interop_reservationfeed_changelist"),
         ),

@@ -11,6 +11,7 @@ from accounts.keys import add_ssh_key
 from accounts.models import Membership, Organisation, Project, User
 from adapters.catalogue import CATALOGUE
 from resources.models import Operatorship, Resource, Site
+from resources.services.cabling import describe_cables
 from shary_portal.quickstart import federation
 from shary_portal.quickstart.bookings import make_bookings
 
@@ -44,6 +45,7 @@ def load(*, inventory: Mapping[str, Any], password: str, now: datetime) -> None:
             contact_email=f"testbed@{entry.slug}.example",
             approval=Site.Approval.OPERATOR if entry.by_operator else Site.Approval.AUTOMATIC,
             public_key=inventory["public_keys"][entry.slug],
+            vlan_pool=entry.vlan_pool,
         )
         for entry in federation.SITES
     }
@@ -58,6 +60,9 @@ def load(*, inventory: Mapping[str, Any], password: str, now: datetime) -> None:
             Operatorship.objects.create(site=sites[slug], user=user)
     for device in inventory["devices"]:
         _make_device(device, site=sites[device["site"]], parent=None)
+    manager = User.objects.filter(is_superuser=True).earliest("pk")
+    for entry in federation.SITES:
+        describe_cables(site=sites[entry.slug], text=entry.cables, actor=manager)
     make_bookings(now=now)
 
 

@@ -82,6 +82,9 @@ class Site:
     latitude: float
     longitude: float
     by_operator: bool = False
+    vlan_pool: str = ""
+    cables: str = ""
+    """How its devices are wired, as its operator would write it."""
 
 
 ORGANISATIONS = (
@@ -100,6 +103,8 @@ SITES = (
         time_zone="Europe/Rome",
         latitude=41.9,
         longitude=12.5,
+        vlan_pool="100-119",
+        cables="Host L40S eth2 — Host A16 eth2, 100G\nHost L40S eth3 — Workstation enp1s0, 25G\n",
     ),
     Site(
         slug="torino",
@@ -108,6 +113,14 @@ SITES = (
         time_zone="Europe/Rome",
         latitude=45.07,
         longitude=7.69,
+        vlan_pool="200-219",
+        cables=(
+            "Tofino 1 1/0 — BlueField-3 p0, 100G\n"
+            "Tofino 1 2/0 — BlueField-2 p0, 100G\n"
+            "Tofino 1 31/0 — Tofino 2 31/0, 100G\n"
+            "Tofino 2 1/0 — BlueField-3 p1, 100G\n"
+            "Tofino 2 2/0 — BlueField-2 p1, 100G\n"
+        ),
     ),
     Site(
         slug="osaka",
@@ -117,6 +130,12 @@ SITES = (
         latitude=34.69,
         longitude=135.5,
         by_operator=True,
+        vlan_pool="300-309",
+        cables=(
+            "Switch 1 1 — Host H100 eth2, 100G\n"
+            "Switch 1 2 — Cluster gpu1 eth0, 100G\n"
+            "Switch 1 3 — Cluster gpu2 eth0, 100G\n"
+        ),
     ),
 )
 PROJECTS = (

@@ -10,6 +10,7 @@ import { drawKeyless, isReachedBySsh, watchKeys } from "./keyless.js";
 import { drawLease } from "./lease.js";
 import { PHASE_PATTERN, PHASE_WORDS } from "./states.js";
 import { UsePanels } from "./use.js";
+import { drawWiring } from "./wiring.js";
 
 const POLL = 10_000;
 const QUIET = 45_000;
@@ -100,7 +101,7 @@ class ReservationPage {
         el("span", { class: "countdown end", data: { part: "countdown" } })),
       el("p", { class: "summary" }, el("span", { title: `${utcWords(from)} – ${utcWords(to)}` }, windowWords(zone, from, to)), el("span", { class: "quiet" }, ` ${zoneWords(zone)} · ${durationWords(to - from)} · ${reservation.project_name} · ${reservation.holder}`)));
     const actions = this.drawActions();
-    this.part("body").replaceChildren(this.drawKeyless(), actions, ...reservation.leases.map((lease) => drawLease(lease, { zone, now: this.now(), project: reservation.project, reload: () => { this.text = null; document.getElementById(`replace-${lease.id}`)?.removeAttribute("open"); this.load(); }, use: this.use.panel(lease, { zone }), act: (verb, body) => this.actOnLease(lease, verb, body) })));
+    this.part("body").replaceChildren(this.drawKeyless(), actions, drawWiring(reservation.links, { devices: reservation.leases }), ...reservation.leases.map((lease) => drawLease(lease, { zone, now: this.now(), project: reservation.project, reload: () => { this.text = null; document.getElementById(`replace-${lease.id}`)?.removeAttribute("open"); this.load(); }, use: this.use.panel(lease, { zone }), act: (verb, body) => this.actOnLease(lease, verb, body) })));
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
     this.tick();
   }

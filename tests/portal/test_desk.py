@@ -17,7 +17,7 @@ from interop.feeds import issue_feed
 from interop.models import ReservationFeed
 from reservations.models import GeometryChange, Lease, LeaseEvent, OutgoingOrder, Proof, Reservation
 from reservations.states import Status
-from resources.models import MaintenanceWindow, Operatorship, Resource, Site
+from resources.models import Cable, MaintenanceWindow, Operatorship, Resource, Site
 from tests.factories import (
     book_lease,
     make_organisation,
@@ -31,6 +31,7 @@ from tests.factories import (
 
 OPERATED = (
     Site,
+    Cable,
     Resource,
     MaintenanceWindow,
     Lease,
@@ -85,7 +86,9 @@ def make_rows(slug: str) -> tuple[User, dict[type, Any]]:
         requested_by=operator,
     )
     feed, _ = issue_feed(site=site, name=f"Cron of {slug}", networks=(), with_secret=True, actor=operator)
+    other = make_resource(site, name=f"Switch of {slug}")
     rows = {
+        Cable: Cable.objects.create(a=resource, a_port="eth0", b=other, b_port="1/0"),
         Site: site,
         Resource: resource,
         MaintenanceWindow: window,

@@ -13,6 +13,8 @@ from adapters.contract.wire import new_key, private_key, public_text
 from reservations.models import Lease, Reservation
 from reservations.states import Status
 from resources.models import MaintenanceWindow, Resource, Site
+from resources.services.cabling import sorted_wires
+from resources.vlans import vlans_of
 from shary_portal.quickstart import federation
 from shary_portal.quickstart.bookings import BOOKINGS
 from shary_portal.quickstart.emulators import EmulatedDevices
@@ -53,6 +55,13 @@ def test_every_account_that_is_printed_can_sign_in(loaded, client):
         user = User.objects.get(email=person.email)
         assert user.check_password(PASSWORD)
         assert user.home_organisation.slug == person.organisation
+
+
+def test_the_devices_of_each_site_are_wired_as_it_describes(loaded):
+    for entry in federation.SITES:
+        site = Site.objects.get(slug=entry.slug)
+        assert {str(wire) for wire in sorted_wires(site)} == set(entry.cables.splitlines())
+        assert list(vlans_of(site.vlan_pool))
 
 
 def test_only_the_manager_may_do_everything(loaded):
