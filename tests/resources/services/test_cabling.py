@@ -19,7 +19,7 @@ def site() -> Site:
     site = make_site("torino", name="Torino")
     for name, kind in (("Tofino", "p4_switch"), ("Tofino 1", "p4_switch"), ("Host L40S", "gpu_host")):
         make_resource(site, name=name, kind=kind)
-    make_resource(site, name="BlueField", kind="smart_nic", adapter="smart_nic_redfish")
+    make_resource(site, name="BlueField", kind="smart_nic", adapter="smart_nic_bluefield")
     return site
 
 
