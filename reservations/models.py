@@ -35,6 +35,9 @@ class Artefact(models.Model):
     provenance = models.TextField(
         blank=True, default="", editable=False, help_text="What it was made from, if the portal had it made."
     )
+    facts: "models.JSONField[Any, Any]" = models.JSONField(
+        default=dict, blank=True, editable=False, help_text="What its adapter found in it, such as tables."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -21,6 +21,11 @@ def nothing_to_warn_of(settings: Json, parameters: Json) -> tuple[str, ...]:
     return ()
 
 
+def nothing_to_tell(artefact: Artefact) -> Json:
+    """The default `describe_artefact`: its name says enough."""
+    return {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArtefactSlot:
     """A file that the holder may or must give with a booking."""
@@ -53,6 +58,8 @@ class AdapterDescription:
     artefacts: tuple[ArtefactSlot, ...] = ()
     check_artefacts: Callable[[Json, Sequence[Artefact]], tuple[Problem, ...]] = nothing_more_to_check
     """Looks at what the holder gave before it is accepted. Offline, and bounded in time and memory."""
+    describe_artefact: Callable[[Artefact], Json] = nothing_to_tell
+    """What is in a file that `check_artefacts` found nothing wrong with, for people who look for one."""
     preparation: timedelta
     """How long before the start the device is usually taken into preparation."""
     cleanup: timedelta

@@ -22,11 +22,23 @@ _NAMES = ("p4info", "device_config")
 def check_artefacts(parameters: Json, artefacts: Sequence[Artefact]) -> tuple[Problem, ...]:
     """Return what is wrong with the files, an entry per problem; empty when they fit together."""
     given = {artefact.name: artefact.content for artefact in artefacts}
-    contents = [given.get(name, b"") for name in _NAMES]
+    lines, finished = _inspect([given.get(name, b"") for name in _NAMES], "check")
+    return _verdict(lines, finished=finished)
+
+
+def describe_artefact(artefact: Artefact) -> Json:
+    """Return the tables and actions of a P4Info; nothing of other files, or of one that cannot be read."""
+    if artefact.name != "p4info":
+        return {}
+    lines, finished = _inspect([artefact.content, b""], "describe")
+    return dict(json.loads(lines[-1])) if finished and lines else {}
+
+
+def _inspect(contents: Sequence[bytes], what: str) -> tuple[list[str], bool]:
     message = b"".join(len(content).to_bytes(8, "big") + content for content in contents)
     with subprocess.Popen(
         # Isolated: neither the environment nor the working directory decides what is loaded.
-        [sys.executable, "-I", str(_INSPECTOR)],
+        [sys.executable, "-I", str(_INSPECTOR), what],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -38,7 +50,7 @@ def check_artefacts(parameters: Json, artefacts: Sequence[Artefact]) -> tuple[Pr
         except subprocess.TimeoutExpired:
             process.kill()
             output, _ = process.communicate()
-    return _verdict(output.decode(errors="replace").splitlines(), finished=process.returncode == 0)
+    return output.decode(errors="replace").splitlines(), process.returncode == 0
 
 
 def _verdict(lines: Sequence[str], *, finished: bool) -> tuple[Problem, ...]:

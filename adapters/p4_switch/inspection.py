@@ -19,6 +19,7 @@ CPU_LIMIT_S = 3
 MEMORY_LIMIT_BYTES = 512 * 1024 * 1024
 DEPTH_LIMIT = 64
 PROBLEM_LIMIT = 20
+NAME_LIMIT = 200
 
 ARCHITECTURE = "v1model"
 MATCH_TYPES = {2: "exact", 3: "lpm", 4: "ternary", 5: "range", 6: "optional"}
@@ -58,6 +59,9 @@ def main() -> None:
     problems: Problems = []
     _announce("p4info")
     p4info = read_p4info(p4info_bytes, problems)
+    if sys.argv[1:] == ["describe"]:
+        print(json.dumps(described(p4info) if not problems else {}))  # noqa: T201
+        return
     _announce("device_config")
     program = read_program(config_bytes, problems)
     if not problems:
@@ -102,6 +106,14 @@ def read_p4info(content: bytes, problems: Problems) -> Any:
         problems.append(("p4info", "The annotations “@shary…” of pkg_info are SHARY's own marks: remove them."))
     problems += [("p4info", text) for text in _id_problems(p4info)]
     return p4info
+
+
+def described(p4info: Any) -> dict[str, list[str]]:
+    """Return the names by which people know a program."""
+    return {
+        kind: [entry.preamble.name for entry in getattr(p4info, kind)][:NAME_LIMIT]
+        for kind in ("tables", "actions")
+    }
 
 
 def _id_problems(p4info: Any) -> Iterator[str]:

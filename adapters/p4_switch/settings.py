@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from adapters.contract import AdapterDescription, ArtefactSlot
-from adapters.p4_switch.artefacts import check_artefacts
+from adapters.p4_switch.artefacts import check_artefacts, describe_artefact
 
 Architecture = Literal["bmv2_v1model"]
 """The targets that we can park: each has its drop-all program in `adapters.p4_switch.parking`."""
@@ -147,6 +147,7 @@ DESCRIPTION = AdapterDescription(
         ),
     ),
     check_artefacts=check_artefacts,
+    describe_artefact=describe_artefact,
     forwards=True,
     preparation=timedelta(seconds=20),
     cleanup=timedelta(seconds=20),

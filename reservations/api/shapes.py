@@ -17,6 +17,11 @@ class ArtefactShape(serializers.ModelSerializer[Artefact]):
 
     project = serializers.CharField(source="project.slug", read_only=True)
     uploaded_by = serializers.CharField(source="uploaded_by.username", read_only=True)
+    facts = serializers.DictField(
+        child=serializers.ListField(child=serializers.CharField()),
+        read_only=True,
+        help_text="What is in it: of a P4Info its `tables` and `actions`.",
+    )
 
     class Meta:
         model = Artefact
@@ -30,6 +35,7 @@ class ArtefactShape(serializers.ModelSerializer[Artefact]):
             "sha256",
             "size",
             "provenance",
+            "facts",
             "uploaded_by",
             "created_at",
         ]

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from accounts.models import Membership, User
 from adapters.catalogue import CATALOGUE
-from adapters.contract import AdapterDescription, ArtefactSlot
+from adapters.contract import AdapterDescription, ArtefactSlot, Json
 from adapters.contract import Artefact as GivenFile
 from reservations.errors import IllegalMove, Invalid, NotAllowed, NotFound
 from reservations.models import Artefact, Build, Lease
@@ -43,6 +43,7 @@ def accept_artefact(
         raise Invalid({"adapter": [f"There is no adapter “{adapter}”; one of {', '.join(sorted(CATALOGUE))}."]})
     slot = _slot_of(description, name)
     content = _read(content, slot)
+    facts: Json = {}
     if slot is not description.source:
         digest = hashlib.sha256(content).hexdigest()
         file = GivenFile(name=name, filename=filename, sha256=digest, content=content)
@@ -50,10 +51,17 @@ def accept_artefact(
         problems = [problem for problem in description.check_artefacts({}, [file]) if problem.field == name]
         if problems:
             raise Invalid({"file": [f"{filename}: {problem.message}" for problem in problems]})
+        facts = description.describe_artefact(file)
     elif b"\0" in content:
         raise Invalid({"file": [f"{filename} is no text: upload source, not a compiled program."]})
     return keep_version(
-        project=owner, user=user, adapter=adapter, name=name, filename=filename, content=content
+        project=owner,
+        user=user,
+        adapter=adapter,
+        name=name,
+        filename=filename,
+        content=content,
+        facts=facts,
     )
 
 

@@ -6,6 +6,7 @@ from django.db import transaction
 from django.db.models import Max
 
 from accounts.models import Project, User
+from adapters.contract import Json
 from reservations.models import Artefact
 
 
@@ -18,6 +19,7 @@ def keep_version(
     filename: str,
     content: bytes,
     provenance: str = "",
+    facts: Json | None = None,
 ) -> Artefact:
     """Return the project's file with this content, kept as the next version of its name if it is new."""
     digest = hashlib.sha256(content).hexdigest()
@@ -41,4 +43,5 @@ def keep_version(
             content=content,
             version=(latest or 0) + 1,
             provenance=provenance,
+            facts=dict(facts or {}),
         )

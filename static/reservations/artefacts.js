@@ -59,11 +59,18 @@ function drawBuild(file, reload) {
   return el("details", { id: `build-${file.id}`, ontoggle: (event) => { if (event.target.open) look(); } }, el("summary", {}, `Compile ${fileWords(file)}…`), form);
 }
 
+/** Return what is in a file, such as the tables of a P4Info. */
+function drawFacts({ facts = {} }) {
+  const lines = Object.entries(facts).filter(([, names]) => names.length);
+  return lines.length > 0 && el("details", {}, el("summary", {}, lines.map(([kind, names]) => `${names.length} ${kind}`).join(", ")),
+    el("dl", { class: "facts" }, lines.map(([kind, names]) => [el("dt", {}, kind), el("dd", {}, names.join(", "))])));
+}
+
 function drawRow(file, reload) {
   const zone = viewerZone();
   const at = Date.parse(file.created_at);
   return el("tr", {},
-    el("td", {}, el("a", { href: `/api/v1/artefacts/${file.id}/content/`, download: file.filename }, file.filename), el("span", { class: "quiet" }, ` version ${file.version}`)),
+    el("td", {}, el("a", { href: `/api/v1/artefacts/${file.id}/content/`, download: file.filename }, file.filename), el("span", { class: "quiet" }, ` version ${file.version}`), drawFacts(file)),
     el("td", {}, slotOf(file)?.title ?? file.name),
     el("td", { class: "number" }, `${(file.size / KIB).toFixed(1)} KiB`),
     el("td", {}, file.provenance || `Uploaded by ${file.uploaded_by}`, el("br"), el("time", { class: "quiet", datetime: file.created_at, title: utcWords(at) }, momentWords(zone, at))),

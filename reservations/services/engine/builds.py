@@ -93,6 +93,7 @@ def _keep(file: GivenFile, build: Build, provenance: str) -> Artefact:
         filename=file.filename,
         content=file.content,
         provenance=provenance,
+        facts=CATALOGUE[build.source.adapter].describe_artefact(file),
     )
 
 

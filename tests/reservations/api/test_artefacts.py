@@ -42,6 +42,8 @@ def test_a_good_file_is_accepted_once_and_can_be_booked_with() -> None:
     assert answer.status_code == 201, answer.content
     shown = answer.json()
     assert (shown["name"], shown["filename"], shown["size"]) == ("p4info", "forward.p4info.txtpb", len(P4INFO))
+    assert shown["facts"]["tables"] == ["Forward.mac", "Forward.ipv4"]
+    assert "Forward.route" in shown["facts"]["actions"]
     assert upload(script, project).json()["id"] == shown["id"]
     assert [each["id"] for each in script.get(URL).json()["results"]] == [shown["id"]]
     assert Artefact.objects.count() == 1
