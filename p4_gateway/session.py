@@ -30,7 +30,10 @@ _OPTIONS = (
     ("grpc.use_local_subchannel_pool", 1),
 )
 CUT = Refusal(code=Code.PERMISSION_DENIED, words="The lease is over, or was closed.")
-_LOST = Refusal(code=Code.UNAVAILABLE, words="The switch hung up; open the stream again.")
+_LOST = Refusal(
+    code=Code.UNAVAILABLE,
+    words="The switch hung up. If it restarted, its tables are empty: open the stream again, and write them anew.",
+)
 
 
 @dataclass(eq=False)

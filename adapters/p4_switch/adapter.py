@@ -176,7 +176,7 @@ class P4Switch(Adapter):
                 # Under our control nobody else can change it any more: what is read now stays.
                 config = client.pipeline(whole=True)
                 harmless = (closed, parked(settings.architecture))
-                if config is not None and not any(_same(config, safe, settings) for safe in harmless):
+                if not any(_same(config, safe, settings) for safe in harmless):
                     _push(client, settings, closed, won)
 
     def release(self, order: LeaseOrder) -> CleanProof:
@@ -314,10 +314,12 @@ def _take(
     """
     said = bidding.bid(wanted)
     if said.standing != "primary" and (highest := said.highest) is not None:
-        if beside_holder and said.standing == "backup" and holder_id_in(highest, order.lease_id, order.epoch):
+        holders = beside_holder and holder_id_in(highest, order.lease_id, order.epoch) is not None
+        if holders and said.standing == "backup":
             return highest
-        higher = highest if highest.high > order.epoch else highest.next
-        if not highest.is_later_than(order.epoch) and (below is None or higher < below):
+        # A holder who has just hung up comes back with the same id, and must not find it outbid.
+        higher = highest if holders or highest.high > order.epoch else highest.next
+        if holders or (not highest.is_later_than(order.epoch) and (below is None or higher < below)):
             wanted = higher
             said = bidding.bid(wanted)
     if said.standing == "primary":

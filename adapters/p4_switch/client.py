@@ -109,7 +109,8 @@ class P4RuntimeClient:
             if error.code() is grpc.StatusCode.FAILED_PRECONDITION:
                 return None  # BMv2 says so before its first program
             raise self._while_looking(error) from error
-        return answer.config if answer.HasField("config") else None
+        # Some answer with an empty message where there is no program.
+        return answer.config if answer.HasField("config") and answer.config.ByteSize() else None
 
     def commit(self, config: p4r.ForwardingPipelineConfig, election_id: ElectionId) -> None:
         """Replace the program and clear all that was written to the one before."""

@@ -65,6 +65,8 @@ class P4RuntimeService(p4r_grpc.P4RuntimeServicer):
             if device.config is not None:
                 answer.config.CopyFrom(device.config)
         kinds = p4r.GetForwardingPipelineConfigRequest.ResponseType
+        if not answer.HasField("config"):
+            return answer  # clearing a field of it would make it be there
         if request.response_type in (kinds.COOKIE_ONLY, kinds.P4INFO_AND_COOKIE):
             answer.config.ClearField("p4_device_config")
         if request.response_type in (kinds.COOKIE_ONLY, kinds.DEVICE_CONFIG_AND_COOKIE):
