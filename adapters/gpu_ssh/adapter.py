@@ -20,12 +20,14 @@ from adapters.contract import (
     Target,
 )
 from adapters.errors import DeviceRefused, InvalidSettings, OutcomeUnknown
-from adapters.gpu_ssh.client import HostClient
+from adapters.gpu_ssh.host import PROTOCOL
 from adapters.gpu_ssh.host.lease import account_for
 from adapters.gpu_ssh.inventory import found_host
 from adapters.gpu_ssh.settings import DESCRIPTION, SshSettings
+from adapters.linux_host.client import HostClient, Program
 
 VERIFIER = "gpu_ssh 1"
+PROGRAM = Program(name="shary-gpu-host", protocol=PROTOCOL, build="make gpu-host", slow=frozenset({"prove"}))
 
 
 class GpuSsh(Adapter):
@@ -135,7 +137,7 @@ class GpuSsh(Adapter):
         return (found_host(name=seen.host or target.name, cards=seen.cards),)
 
     def _connect(self, settings: SshSettings) -> HostClient:
-        return HostClient(settings=settings, secrets=self.secrets)
+        return HostClient(program=PROGRAM, settings=settings, secrets=self.secrets)
 
 
 ADAPTER = GpuSsh

@@ -1,7 +1,7 @@
 """The program `shary-gpu-host`: what a site worker may do on a machine with graphics cards, and no more.
 
 It travels alone, as one file for the system's own Python from 3.9 on (`adapters.gpu_ssh.build`).
-So it imports relatively, and nothing but the standard library.
+So it imports nothing but the standard library, and what travels with it: `adapters.linux_host.host`.
 """
 
 PROTOCOL = 1

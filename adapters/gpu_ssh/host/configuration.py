@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from .problems import Invalid
+from adapters.linux_host.host.problems import Invalid
 
 DEFAULT_FILE = Path("/etc/shary-gpu-host.json")
 _FIRST_UID = 1000

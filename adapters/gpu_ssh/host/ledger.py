@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
 
+from adapters.linux_host.host.memory import locked, write_whole
+from adapters.linux_host.host.problems import Invalid, Unknown
+
 from .lease import ACCOUNT, GONE, Record
-from .problems import Invalid, Later, Unknown
 
 _REMEMBERED = timedelta(days=90)
 
@@ -40,7 +39,7 @@ class Ledger:
 
     def write(self, record: Record) -> None:
         """Remember a lease as it is now."""
-        _write(self._leases / f"{record.account}.json", json.dumps(record.as_json(), indent=1))
+        write_whole(self._leases / f"{record.account}.json", json.dumps(record.as_json(), indent=1))
 
     def forget_old(self, now: datetime) -> None:
         """Forget leases that are long gone."""
@@ -60,7 +59,7 @@ class Ledger:
         epochs = self._epochs()
         if epoch > epochs.get(resource, 0):
             epochs[resource] = epoch
-            _write(self._folder / "epochs.json", json.dumps(epochs, indent=1))
+            write_whole(self._folder / "epochs.json", json.dumps(epochs, indent=1))
 
     def next_uid(self, uids: range, is_used: Callable[[int], bool]) -> int:
         """Return a user id that was not given out for as long as the range allows.
@@ -73,7 +72,7 @@ class Ledger:
         known = {record.uid for record in self.records() if record.holds_cards}
         for uid in chain(range(first, uids.stop), range(uids.start, first)):
             if uid not in known and not is_used(uid):
-                _write(file, str(uid + 1))
+                write_whole(file, str(uid + 1))
                 return uid
         raise Invalid(f"All user ids from {uids.start} to {uids.stop - 1} are in use. Give a longer range.")
 
@@ -92,18 +91,7 @@ class Ledger:
     @contextmanager
     def lock(self, name: str, *, patience_s: float) -> Iterator[None]:
         """Hold the lock of this name; raise `Later` when another request does not let go of it."""
-        folder = self._folder / "locks"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        deadline = time.monotonic() + patience_s
-        with (folder / name).open("w") as file:
-            while True:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > deadline:
-                        raise Later("Another request for the same lease is still at work.") from None
-                    time.sleep(0.02)
+        with locked(self._folder / "locks" / name, patience_s=patience_s):
             yield
 
 
@@ -116,21 +104,3 @@ def _read(file: Path) -> Record:
         # What cannot be read is not absent: the card stays taken until somebody has looked.
         raise Unknown(f"The record {file} cannot be read: {error}. Somebody has to look at it.") from error
     return record
-
-
-def _write(file: Path, text: str) -> None:
-    """Write all at once: a crash leaves the old file or the new one."""
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = file.with_name(file.name + ".new")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.write(handle, text.encode())
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    draft.replace(file)
-    folder = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -10,11 +10,12 @@ import syslog
 from collections.abc import Callable
 from pathlib import Path
 
+from adapters.linux_host.host.problems import Problem
+
 from . import PROTOCOL, VERSION
 from .configuration import DEFAULT_FILE, read_configuration
 from .ledger import Ledger
 from .linux import LinuxSystem
-from .problems import Problem
 from .requests import CHANGES, MAX_BYTES, answer, verb_of
 from .verbs import Host
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from adapters.linux_host.host.problems import Problem
+
 from .configuration import Configuration
-from .problems import Problem
 from .system import Card, System
 
 

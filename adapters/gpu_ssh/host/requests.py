@@ -7,10 +7,11 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 
+from adapters.linux_host.host.problems import Invalid, Problem, Refused
+
 from . import PROTOCOL, VERSION
 from .configuration import normal_pci
 from .lease import LEASE_ID
-from .problems import Invalid, Problem, Refused
 from .verbs import Host
 
 MAX_BYTES = 256 * 1024

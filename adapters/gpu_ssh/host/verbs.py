@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 
+from adapters.linux_host.host.problems import Busy, Invalid, Problem, Refused, Unknown
+
 from .configuration import Configuration
 from .lease import CLEANED, CLOSED, GONE, OPEN, PREPARED, Record, account_for, comment_for
 from .ledger import Ledger
-from .problems import Busy, Invalid, Problem, Refused, Unknown
 from .proof import Check, check_all
 from .system import Account, System, Way
 

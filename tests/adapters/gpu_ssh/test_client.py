@@ -7,10 +7,10 @@ import asyncssh
 import pytest
 
 from adapters.errors import DeviceUnreachable, InvalidSettings, OutcomeUnknown
-from adapters.gpu_ssh.adapter import GpuSsh
-from adapters.gpu_ssh.client import HostClient
+from adapters.gpu_ssh.adapter import PROGRAM, GpuSsh
 from adapters.gpu_ssh.host.lease import account_for
 from adapters.gpu_ssh.settings import SshSettings
+from adapters.linux_host.client import HostClient
 
 
 def answers(emulator, with_what):
@@ -124,5 +124,5 @@ def test_nothing_of_the_callers_own_ssh_is_used(secrets, emulator, target, tmp_p
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
 
-    with HostClient(settings=SshSettings(**target.settings), secrets=secrets) as host:
+    with HostClient(program=PROGRAM, settings=SshSettings(**target.settings), secrets=secrets) as host:
         assert host.look("observe", with_cards=False)["leases"] == []

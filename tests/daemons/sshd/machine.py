@@ -16,7 +16,7 @@ from typing import Any
 
 import asyncssh
 
-from adapters.gpu_ssh.build import build
+from adapters.linux_host.build import build
 
 PROGRAMS = ("sshd", "useradd", "usermod", "userdel", "groupadd", "setfacl", "find", "ipcrm")
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
@@ -108,7 +108,7 @@ class GpuMachine:
         self.host_key = key.export_public_key().decode().strip()
         (folder / "host_key").touch(mode=0o600)
         (folder / "host_key").write_bytes(key.export_private_key())
-        self.program = build(folder / "shary-gpu-host.pyz")
+        self.program = build("gpu_ssh", folder / "shary-gpu-host.pyz")
         self.keys, self.homes, self.state = folder / "keys", folder / "homes", folder / "state"
         self.wipe = folder / "wipe"
         self.keys.mkdir(mode=0o755)

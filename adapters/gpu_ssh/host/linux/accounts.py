@@ -9,10 +9,11 @@ import re
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+from adapters.linux_host.host.commands import run
+from adapters.linux_host.host.problems import Unknown
+
 from ..configuration import Configuration
-from ..problems import Unknown
 from ..system import Account, Way
-from .commands import run
 
 _LONG_AGO = "1970-01-02"
 _LINE = re.compile(r'expiry-time="([0-9]{14})" (\S.*)')

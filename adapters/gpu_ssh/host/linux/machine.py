@@ -6,12 +6,14 @@ import json
 import socket
 from datetime import datetime, timezone
 
+from adapters.linux_host.host import files, processes
+from adapters.linux_host.host.commands import run
+from adapters.linux_host.host.problems import Unknown
+
 from ..configuration import Configuration
-from ..problems import Unknown
 from ..system import Account, Card, System, Way
-from . import files, nvidia, processes
+from . import nvidia
 from .accounts import Accounts
-from .commands import run
 from .nodes import Nodes
 
 

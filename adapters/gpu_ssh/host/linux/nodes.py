@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from adapters.linux_host.host.problems import Invalid, Unknown
+
 from ..configuration import Configuration
-from ..problems import Invalid, Unknown
 
 _ACL = "system.posix_acl_access"
 # acl(5) as the kernel keeps it: a version, then tag, permissions and id of each entry.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from adapters.linux_host.host.commands import run
+from adapters.linux_host.host.problems import Unknown
+
 from ..configuration import normal_pci
-from ..problems import Unknown
 from ..system import Card
-from .commands import run
 
 _FIELDS = (
     "pci.bus_id",
