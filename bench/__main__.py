@@ -13,6 +13,7 @@ NAMES = (
     "lxd_start",
     "nvml_inventory",
     "p4_gateway",
+    "p4_start",
     "quickstart",
     "site_memory",
 )
