@@ -6,6 +6,7 @@ import { durationWords, momentWords, utcWords } from "../portal/time.js";
 import { onZone, viewerZone } from "../portal/zone.js";
 import { drawProof } from "./proof.js";
 import { healthOf, kindWords } from "./states.js";
+import { drawWiring } from "./wiring.js";
 
 const root = document.getElementById("resource");
 const part = (name) => root.querySelector(`[data-part="${name}"]`);
@@ -30,7 +31,7 @@ function attributeWords(name, value) {
   return [words[0].toUpperCase() + words.slice(1), `${valueWords(value)}${name.endsWith("_gib") ? " GiB" : ""}`];
 }
 
-function draw(resource, parts, parent) {
+function draw(resource, parts, parent, links) {
   const zone = viewerZone();
   const attributes = Object.entries(resource.attributes ?? {}).filter(([name, value]) => name !== "model" && value !== null && value !== "" && !(Array.isArray(value) && !value.length));
   part("health").replaceChildren(healthWords(resource));
@@ -50,7 +51,8 @@ function draw(resource, parts, parent) {
     el("section", { class: "block", aria: { label: "Last clean proof" } }, el("div", { class: "block-head" }, el("h2", {}, "Last clean proof")),
       el("div", { class: "block-body" }, resource.last_proof ? drawProof(resource.last_proof, zone) : el("p", { class: "quiet" }, "Not leased through the portal yet, so there is none."))),
     parts.length ? el("section", { class: "block", aria: { label: "Parts" } }, el("div", { class: "block-head" }, el("h2", {}, "Parts"), el("span", { class: "quiet" }, "Leasing the whole takes all of them.")),
-      el("ul", { class: "block-body stack" }, parts.map((one) => el("li", { class: "part" }, el("a", { href: `/resources/${one.id}/` }, one.name), el("span", { class: "quiet" }, ` ${one.model} `), healthWords(one))))) : "");
+      el("ul", { class: "block-body stack" }, parts.map((one) => el("li", { class: "part" }, el("a", { href: `/resources/${one.id}/` }, one.name), el("span", { class: "quiet" }, ` ${one.model} `), healthWords(one))))) : "",
+    drawWiring(links));
 }
 
 async function load() {
@@ -58,8 +60,11 @@ async function load() {
     const resource = await get(`resources/${id}/`);
     const parts = resource.has_parts === false ? [] : ((await get(`resources/?${query({ parent: id })}`)).results ?? []);
     const parent = resource.parent ? await get(`resources/${resource.parent}/`) : null;
-    draw(resource, parts, parent);
-    onZone(() => draw(resource, parts, parent));
+    // A part has the cables of its whole.
+    const here = new Set([resource.id, parent?.id]);
+    const links = (await get(`sites/${resource.site}/topology/`)).links.filter(({ ends }) => ends.some((end) => here.has(end.resource)));
+    draw(resource, parts, parent, links);
+    onZone(() => draw(resource, parts, parent, links));
   } catch (problem) {
     part("facts").replaceChildren(el("div", { class: "block empty" }, el("strong", {}, "What is known of it could not be loaded."), el("p", {}, problem.message), el("button", { type: "button", class: "button", onclick: load }, "Try again")));
   }

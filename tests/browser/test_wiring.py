@@ -47,3 +47,11 @@ def test_a_reservation_shows_its_links_as_a_picture_and_as_words(
     page.wait_for_function("document.querySelector('.wiring-picture').getAttribute('width') < 360")
     expect(picture).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    page.goto(f"{portal.url}/resources/{switch.pk}/")
+    expect(wired.get_by_role("listitem")).to_have_text(
+        [
+            "Tofino 1 port 1/0 ↔ Host L40S port eth2, 100 Gbit/s",
+            "Tofino 1 port 3/0 ↔ BlueField-3 port p0, 200 Gbit/s",
+        ]
+    )
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
