@@ -5,9 +5,8 @@ import { copyButton, el, readConfig } from "../portal/dom.js";
 import { momentWords, utcWords } from "../portal/time.js";
 import { toast } from "../portal/toast.js";
 import { onZone, viewerZone } from "../portal/zone.js";
-import { drawSlot, fileWords } from "./slot.js";
+import { drawSlot, fileWords, sizeWords } from "./slot.js";
 
-const KIB = 1024;
 const LOOK_AGAIN_MS = 2000;
 const config = readConfig("artefacts-config");
 const body = document.querySelector('#artefacts [data-part="body"]');
@@ -72,9 +71,9 @@ function drawRow(file, reload) {
   return el("tr", {},
     el("td", {}, el("a", { href: `/api/v1/artefacts/${file.id}/content/`, download: file.filename }, file.filename), el("span", { class: "quiet" }, ` version ${file.version}`), drawFacts(file)),
     el("td", {}, slotOf(file)?.title ?? file.name),
-    el("td", { class: "number" }, `${(file.size / KIB).toFixed(1)} KiB`),
+    el("td", { class: "number" }, sizeWords(file.size)),
     el("td", {}, file.provenance || `Uploaded by ${file.uploaded_by}`, el("br"), el("time", { class: "quiet", datetime: file.created_at, title: utcWords(at) }, momentWords(zone, at))),
-    el("td", {}, el("span", { class: "copy-line" }, el("code", {}, file.sha256.slice(0, 12)), copyButton(file.sha256, `the digest of ${fileWords(file)}`))),
+    el("td", {}, el("span", { class: "digest" }, el("code", {}, file.sha256.slice(0, 12)), copyButton(file.sha256, `the digest of ${fileWords(file)}`))),
     el("td", {}, removeButton(file, reload)));
 }
 

@@ -16,7 +16,7 @@ function drawSteps(lease, steps) {
 function drawRehearsal(lease, zone) {
   const { rehearsal } = lease;
   if (!rehearsal) return "";
-  const at = rehearsal.answered_at && el("span", { class: "quiet", title: utcWords(Date.parse(rehearsal.answered_at)) }, ` ${momentWords(zone, Date.parse(rehearsal.answered_at))}`);
+  const at = rehearsal.answered_at && el("span", { class: "quiet", title: utcWords(Date.parse(rehearsal.answered_at)) }, `, ${momentWords(zone, Date.parse(rehearsal.answered_at))}`);
   const failed = rehearsal.steps.filter((step) => !step.passed);
   switch (rehearsal.state) {
     case "waiting":

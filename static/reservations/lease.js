@@ -104,7 +104,7 @@ function drawHistory(lease, zone) {
 /** Operators act on one device: approve, reject, try again, vouch. A reason is part of the record. */
 function drawOperator(lease, act) {
   const { can = {} } = lease;
-  if (!Object.values(can).some(Boolean)) return "";
+  if (!["approve", "reject", "retry", "vouch"].some((verb) => can[verb])) return "";
   const id = `reason-${lease.id}`;
   const reason = el("input", { id, type: "text", maxlength: "200", autocomplete: "off" });
   const button = (verb, words, kind = "") => can[verb] && el("button", { type: "button", class: `button ${kind}`, onclick: () => {

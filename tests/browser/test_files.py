@@ -83,6 +83,7 @@ def test_a_failed_trial_is_seen_and_better_files_are_tried(
     answer(lease, ("push", "it took it", True), ("table Forward.mac", "no action of this table", False))
     expect(files.get_by_role("alert").first).to_contain_text("The lease would fail with these files")
     expect(files).to_contain_text("table Forward.mac: no action of this table")
+    expect(desk.get_by_text("For operators")).to_have_count(0)
 
     files.get_by_text("Give it other files…").click()
     bad = tmp_path / "bad.p4info.txtpb"
