@@ -168,7 +168,8 @@ class SmartNicBluefieldAdapter(Adapter):
                 bmc.delete(f"{ACCOUNTS}/{name}")
         installation = cleaning.clean(site, was_held=was_held)
         with site.log_in() as bmc:
-            checks = self._checks(bmc, site, order, record, installation, was_held=was_held)
+            checks = card.checks_of(bmc, site.settings)
+            checks += self._lasting_checks(bmc, site, order, record, installation, was_held=was_held)
             if all(check.passed for check in checks):
                 self._remove_marks(bmc, site, record)
         with site.log_in() as bmc:
@@ -224,19 +225,6 @@ class SmartNicBluefieldAdapter(Adapter):
                 f"Pending: “{order.target.name}” was told what its host may do, and {trouble}. "
                 "An operator has to look at it; cycling the host's power may be what it waits for."
             )
-
-    def _checks(
-        self,
-        bmc: Bmc,
-        site: Site,
-        order: LeaseOrder,
-        record: str | None,
-        installation: image.Installation | None,
-        *,
-        was_held: bool,
-    ) -> list[Check]:
-        lasting = self._lasting_checks(bmc, site, order, record, installation, was_held=was_held)
-        return [*card.checks_of(bmc, site.settings), *lasting]
 
     def _lasting_checks(
         self,

@@ -4,8 +4,6 @@ Nothing is kept here, and a holder can write the asset tag. So the record is the
 account at the BMC, which nobody can enter and only an administrator can make or remove.
 """
 
-from collections.abc import Mapping
-
 from adapters.contract import Check
 from adapters.smart_nic_bluefield.client import Bmc
 from adapters.smart_nic_bluefield.lease import LeaseNames
@@ -69,8 +67,3 @@ def checks_of(
             )
         )
     return checks
-
-
-def by_part(versions: Mapping[str, str]) -> str:
-    """Return the versions in one line, for people."""
-    return ", ".join(f"{part} {version or 'not shown'}" for part, version in versions.items())

@@ -111,7 +111,7 @@ def _take_rshim(site: Site, *, wanted: bool) -> bool:
         was = enabled(bmc)
         if was != wanted:
             bmc.patch(bmc.read(MANAGER), {"BmcRShim": {"BmcRShimEnabled": wanted}})
-    comes_true(is_so, within_s=60)
+    comes_true(is_so, within_s=site.settings.restart_minutes * 60)
     return was
 
 

@@ -41,7 +41,7 @@ def target_for(bmc: RedfishEmulator, /, **more: object) -> Target:
             "account_key_secret": "account-key",
             "generation": bmc.card.generation,
             "timeout_s": 1.0,
-            "restart_minutes": 0.05,
+            "restart_minutes": 0.2,
             "without_image": "accept",
         }
         | more,
