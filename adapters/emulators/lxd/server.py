@@ -36,6 +36,8 @@ class HttpsServer(ThreadingHTTPServer):
         """Shake hands in the connection's own thread, so that a slow client holds up nobody."""
         try:
             request.settimeout(60)
+            # Who has gone already: wrapping their socket would leave one behind that nobody closes.
+            request.getpeername()
             secured = self.routes.trust.context.wrap_socket(request, server_side=True)
         except OSError:
             request.close()
