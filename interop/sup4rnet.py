@@ -4,6 +4,7 @@ Their cron fetches `<dashboard_url>/api/active_reservations?target=<host name>` 
 secret stands in the address that the site's operator configures, or the caller's address is the guard.
 """
 
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
@@ -134,8 +135,8 @@ def _answer(request: HttpRequest, find: Callable[[Address | None], ReservationFe
             return _quiet(HttpResponse("Target not specified", content_type="text/plain"))
         return _quiet(JsonResponse(active_reservations(site=feed.site, target=target, now=now), safe=False))
     except Exception:
-        # Django would log it with the address, in which the secret stands.
-        log.exception("sup4rnet.failed")
+        # Django would log it with the address, in which the secret stands; structlog with local variables.
+        logging.getLogger(__name__).exception("A feed could not be answered.")
         return _quiet(HttpResponse(status=500))
 
 
