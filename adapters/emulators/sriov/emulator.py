@@ -121,7 +121,8 @@ class SriovEmulator:
                 threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection, connection.makefile("rwb") as stream, contextlib.suppress(OSError, ValueError):
+        # The outermost, since closing a stream flushes what its reader may no longer want.
+        with contextlib.suppress(OSError, ValueError), connection, connection.makefile("rwb") as stream:
             what, _, name = stream.readline(200).decode().rstrip("\n").partition(" ")
             if what in ("route", "generic"):
                 self._talk_netlink(stream, what, name)
