@@ -1,7 +1,7 @@
 """Makes of P4 source what a switch takes, with the P4 compiler (p4c) of the site.
 
 The source comes from strangers, and the compiler is a large program that takes it apart: it runs in a
-folder of its own, with little time and memory, as nobody where the worker is root, without a network
+folder of its own, with little time and memory, as a user of its own where the worker is root, without a network
 where that can be had (`adapters.p4_switch.confinement`), and it may include the compiler's own files only.
 """
 

@@ -15,7 +15,7 @@ CPU_LIMIT_S = 60
 MEMORY_LIMIT_BYTES = 2 * 1024 * 1024 * 1024
 FILE_LIMIT_BYTES = 64 * 1024 * 1024
 PROCESS_LIMIT = 64
-_NOBODY = 65534
+_FIRST_USER = 0x60000000
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _CLONE_NEWNET = 0x40000000
 
@@ -27,13 +27,14 @@ def main() -> None:
     # Root can leave the network behind by itself; who is not root may be allowed to, and goes on without.
     libc.unshare(_CLONE_NEWNET)
     if os.getuid() == 0:
+        # A user that nothing else runs as: a limit on processes counts all of a user's, other runs' too.
+        user = _FIRST_USER + os.getpid()
         for place in (Path(folder), *Path(folder).iterdir()):
-            os.chown(place, _NOBODY, _NOBODY, follow_symlinks=False)
-        # A limit on processes counts all of a user's: only a user of its own can have one.
+            os.chown(place, user, user, follow_symlinks=False)
         resource.setrlimit(resource.RLIMIT_NPROC, (PROCESS_LIMIT, PROCESS_LIMIT))
         os.setgroups([])
-        os.setgid(_NOBODY)
-        os.setuid(_NOBODY)
+        os.setgid(user)
+        os.setuid(user)
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     os.chdir(folder)

@@ -32,7 +32,7 @@ echo "forward.p4(3): [--Wwarn=unused] warning: unused" >&2
 
 @pytest.fixture
 def folder(monkeypatch) -> Iterator[Path]:
-    # Where the worker is root the compiler runs as nobody, who cannot enter a test's own folder.
+    # Where the worker is root the compiler runs as somebody else, who cannot enter a test's own folder.
     with TemporaryDirectory() as name:
         place = Path(name)
         place.chmod(0o755)
@@ -84,7 +84,8 @@ def test_the_compiler_has_few_rights_and_nothing_of_the_worker(adapter, folder, 
     )
     words = refused(adapter)
     assert "SHARY_SECRET" not in words
-    assert f"id {65534 if os.getuid() == 0 else os.getuid()}\n" in words
+    assert "id 0\n" not in words
+    assert os.getuid() == 0 or f"id {os.getuid()}\n" in words
     assert f"memory {2 << 20}\n" in words
     assert "at home" in words
 
