@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 PAGES = sorted([README, ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 ADRS = sorted((ROOT / "docs" / "adr").glob("*.md"))
+FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset)=\"([^\"]+)\"")
 
 
@@ -22,7 +23,8 @@ def name_of(page: Path) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_to_files_lead_somewhere(page: Path):
-    for found in LINK.finditer(page.read_text()):
+    prose = FENCED.sub("", page.read_text())
+    for found in LINK.finditer(prose):
         target = (found[1] or found[2]).partition("#")[0]
         if target and not target.startswith(("http://", "https://", "mailto:")):
             assert (page.parent / target).exists(), f"{name_of(page)} links to {target}"

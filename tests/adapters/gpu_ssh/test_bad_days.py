@@ -30,7 +30,7 @@ def test_a_restart_in_the_middle_is_healed_by_the_machine_itself(machine, opened
     order, access = opened
     with ssh_holder.session(access) as session:
         machine.reboot()
-        assert comes_true(lambda: not session.alive())
+        assert comes_true(lambda: not session.alive(), within_s=10)
     assert machine.can_open(0, NOBODY), "after a restart the driver's files are open again"
 
     assert machine.sweep().returncode == 0
