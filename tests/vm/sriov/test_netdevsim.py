@@ -22,7 +22,10 @@ ip link set eth0 up
 cd {root}
 export PYTHONDONTWRITEBYTECODE=1 PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 TMPDIR=/run HOME=/run
 """
-PYTEST = "-q -c /dev/null --rootdir={root} --confcutdir={root} -p no:cacheprovider -W error -W ignore::pytest.PytestUnknownMarkWarning"
+PYTEST = (
+    "-q -c /dev/null --rootdir={root} --confcutdir={root} -p no:cacheprovider "
+    "-W error -W ignore::pytest.PytestUnknownMarkWarning"
+)
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(900)]
 
