@@ -272,6 +272,7 @@ DESCRIPTION = AdapterDescription(
         "release": timedelta(minutes=100),
         "discover": timedelta(minutes=1),
     },
+    forwards=True,
     notice="You get an account of your own at the card's BMC for the length of the lease.",
     warn=warn,
 )

@@ -19,12 +19,11 @@ def with_leases(reservations: QuerySet[Reservation]) -> QuerySet[Reservation]:
 
 def with_history(reservations: QuerySet[Reservation]) -> QuerySet[Reservation]:
     """Fetch with each reservation all that its own page shows."""
-    leases = Lease.objects.select_related("resource__site").order_by("starts_at", "pk")
+    leases = Lease.objects.select_related("resource__site", "rehearsal").order_by("starts_at", "pk")
     return reservations.select_related("project", "holder").prefetch_related(
         Prefetch("leases", queryset=leases),
         Prefetch("leases__events", queryset=LeaseEvent.objects.select_related("actor")),
         "leases__proofs",
-        "leases__rehearsal",
         Prefetch("leases__artefacts", queryset=Artefact.objects.defer("content").order_by("name")),
     )
 

@@ -31,6 +31,7 @@ from playwright.sync_api import (
 from accounts.models import Project, User
 from resources.models import Resource, Site
 from tests.factories import make_project, make_resource, make_site, make_user
+from tests.quiet_network import quiet_network
 
 # Playwright's synchronous interface keeps an event loop in this thread, and Django would refuse to
 # touch the database beside it.
@@ -46,6 +47,13 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+@pytest.fixture(autouse=True)
+def undisturbed() -> Iterator[None]:
+    """Have no network card come or go meanwhile: the browser would drop what it is loading."""
+    with quiet_network():
+        yield
 
 
 def find_chromium() -> str | None:

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.daemons.lxd.image import write_image
+from tests.quiet_network import changing_network
 
 H100, A100 = "0000:65:00.0", "0000:b3:00.0"
 IMAGE = "ubuntu-gpu"
@@ -97,11 +98,12 @@ class LxdDaemon:
     ) -> None:
         # All that is inside goes with the first process; the others here only wait for theirs.
         first: subprocess.Popen[bytes] | None = getattr(self, "_first", None)
-        if first is not None:
-            first.kill()
-        for process in (first, self.server):
-            if process is not None:
-                process.wait(timeout=10)
+        with changing_network():
+            if first is not None:
+                first.kill()
+            for process in (first, self.server):
+                if process is not None:
+                    process.wait(timeout=10)
         self._clear_groups()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -122,7 +124,8 @@ class LxdDaemon:
             )
         _await((self.folder / "ready").exists, 10, lambda: (self.folder / "inside.log").read_text())
         self._inner = _only_child(self._first.pid)
-        self._connect()
+        with changing_network():
+            self._connect()
         binaries = self.folder / "bin"
         binaries.mkdir()
         lines = (
