@@ -1,13 +1,14 @@
-"""The picture of how a reservation's devices are wired."""
+"""The picture of how a reservation's devices are wired, and the wish that they are."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from reservations.models import VlanAllotment
+from reservations.models import Lease, VlanAllotment
 from resources.models import Cable, Resource
-from tests.browser.conftest import Portal, World, tomorrow
+from tests.browser.conftest import Portal, World, drag, open_day, spot, tomorrow
 from tests.factories import make_reservation, make_resource
 
 pytestmark = pytest.mark.browser
@@ -55,3 +56,21 @@ def test_a_reservation_shows_its_links_as_a_picture_and_as_words(
         ]
     )
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+def test_devices_that_have_to_be_wired_are_booked_only_when_they_are(
+    desk: Page, world: World, portal: Portal
+) -> None:
+    start = tomorrow(9)
+    open_day(desk, portal, start)
+    drag(desk, spot(desk, world.gpu, start), spot(desk, world.spare, start + timedelta(hours=2)))
+    panel = desk.locator("form.booking")
+    panel.get_by_label("They have to be wired to each other").check()
+    book = desk.get_by_role("button", name="Book 2 devices")
+    book.click()
+    expect(panel.get_by_role("alert")).to_contain_text("are not joined")
+    assert not Lease.objects.exists()
+    Cable.objects.create(a=world.gpu, a_port="eth0", b=world.spare, b_port="eth0", speed_gbps=100)
+    book.click()
+    expect(desk.get_by_role("heading", name="Booked")).to_be_visible()
+    assert Lease.objects.count() == 2

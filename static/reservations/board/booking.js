@@ -21,12 +21,13 @@ export class Booking {
     this.wishes = [];
     this.settings = new Map();
     this.purpose = "";
+    this.connected = false;
     watchKeys(board.config, () => { if (this.open) this.drawParts(); });
   }
 
   /** Open the form, or take the new selection into the open one. */
   begin({ rows, from, to, keep = false, focus = false }) {
-    if (!this.open) { this.wishes = []; this.purpose = ""; this.settings = new Map(); this.rows = []; }
+    if (!this.open) { this.wishes = []; this.purpose = ""; this.connected = false; this.settings = new Map(); this.rows = []; }
     this.rows = keep ? [...new Set([...this.rows, ...rows])] : rows;
     Object.assign(this, { from, to, refusal: null, found: null, key: newKey() });
     const wasOpen = this.open;
@@ -54,7 +55,7 @@ export class Booking {
   // Drawing
 
   draw({ focus = false } = {}) {
-    this.parts = Object.fromEntries(["devices", "window", "settings", "keyless", "warnings", "answer", "submit"].map((name) => [name, el("div", { class: `part-${name}` })]));
+    this.parts = Object.fromEntries(["devices", "window", "links", "settings", "keyless", "warnings", "answer", "submit"].map((name) => [name, el("div", { class: `part-${name}` })]));
     const { projects = [] } = this.board.config;
     this.project = el("select", { id: "booking-project", onchange: () => this.changed() }, projects.map((project) => el("option", { value: project.slug }, project.name)));
     const purpose = el("input", { id: "booking-purpose", type: "text", maxlength: "200", autocomplete: "off", value: this.purpose, placeholder: "What it is for, in a few words", oninput: (event) => { this.purpose = event.target.value; } });
@@ -64,7 +65,7 @@ export class Booking {
         ? el("div", { class: "field" }, el("label", { for: "booking-project" }, "Project"), this.project)
         : el("p", { class: "note warn" }, "You are in no project yet. The lead of one can add you; then you can book."),
       el("div", { class: "field" }, el("label", { for: "booking-purpose" }, "Purpose"), purpose),
-      this.parts.settings, this.parts.keyless, this.parts.warnings, this.parts.answer, this.parts.submit);
+      this.parts.links, this.parts.settings, this.parts.keyless, this.parts.warnings, this.parts.answer, this.parts.submit);
     this.drawParts();
     this.board.panel.show({ title: "New booking", body: form, owner: this, focus, redraw: () => this.drawParts() });
   }
@@ -73,6 +74,7 @@ export class Booking {
     if (!this.parts) return;
     this.drawDevices();
     this.drawWindow();
+    this.drawLinks();
     this.drawSettings();
     this.drawAnswer();
     this.drawSubmit();
@@ -182,8 +184,19 @@ export class Booking {
     else this.parts.answer.replaceChildren();
   }
 
+  /** How many devices are asked for. */
+  get number() {
+    return this.rows.length + this.wishes.reduce((sum, wish) => sum + wish.count, 0);
+  }
+
+  drawLinks() {
+    const box = el("input", { id: "booking-connected", type: "checkbox", onchange: (event) => { this.connected = event.target.checked; this.changed(); } });
+    box.checked = this.connected;
+    this.parts.links.replaceChildren(this.number > 1 ? el("div", { class: "field" }, el("label", { class: "check", for: "booking-connected" }, box, "They have to be wired to each other")) : "");
+  }
+
   drawSubmit() {
-    const number = this.rows.length + this.wishes.reduce((sum, wish) => sum + wish.count, 0);
+    const { number } = this;
     this.button = el("button", { type: "submit", class: "button primary", disabled: this.sending || !number || !this.board.config.projects?.length },
       this.sending ? "Booking…" : number ? `Book ${count(number, "device")}` : "Book");
     this.parts.submit.replaceChildren(this.button,
@@ -200,6 +213,7 @@ export class Booking {
       purpose: this.purpose.trim(),
       starts_at: iso(this.from),
       ends_at: iso(this.to),
+      ...(this.connected && this.number > 1 && { connected: true }),
       resources: [
         ...this.rows.map((resource) => ({ resource, ...given(this.adapterOf?.get(resource)) })),
         ...this.wishes.map(({ kind, model, count: number, site }) => ({ kind, count: number, ...(model && { model }), ...(site && { site }), ...given(byKind(kind)) })),
