@@ -63,7 +63,7 @@ def test_an_end_cuts_streams_and_calls_within_a_moment(admit, worker, switch):
     assert code_of(caught) == "PERMISSION_DENIED"
     assert time.monotonic() - began < 5
     assert refused(lambda: holder.write((INSERT, mac_entry()))) == "PERMISSION_DENIED"
-    assert not switch.device.arbitration.controllers
+    eventually(lambda: not switch.device.arbitration.controllers)
 
 
 def test_the_gateway_ends_a_lease_by_itself(admit):
