@@ -14,7 +14,7 @@ from adapters.gpu_lxd.instance import name_for
 from adapters.gpu_lxd.inventory import found_host
 from adapters.gpu_lxd.load import instance_load, why_unmeasured
 from adapters.gpu_lxd.local_cards import cut
-from adapters.gpu_lxd.machine import bring_up_to_date, limited, start, wish_for
+from adapters.gpu_lxd.machine import bring_up_to_date, clear_away, limited, start, wish_for
 from adapters.gpu_lxd.measurements import nvml_of
 from adapters.gpu_lxd.own_instance import names_own_instance
 from adapters.gpu_lxd.pool import at_home, claimant, empty, give_back, move_in
@@ -82,9 +82,7 @@ class GpuLxd(Adapter):
             now = look(client, settings, order)
             refuse_rivals(now.rivals, order)
             if now.mine is not None and now.mine.never_ran:
-                # A daemon that dies while it makes an instance leaves a record without files.
-                client.delete(now.mine.name)
-                now = replace(now, mine=None)
+                now = replace(now, mine=clear_away(client, now.mine, order))
             if now.mine is None:
                 refuse_missing_cards(settings, now.cards)
                 refuse_kept_back(settings, order, now.cards)

@@ -82,6 +82,21 @@ def bring_up_to_date(client: LxdClient, mine: Instance, order: LeaseOrder) -> In
     return after
 
 
+def clear_away(client: LxdClient, mine: Instance, order: LeaseOrder) -> Instance | None:
+    """Delete what a daemon that died while it made an instance left: a record without files.
+
+    A start that was on its way may end only now, and then the instance is whole: it is returned.
+    """
+    try:
+        client.delete(mine.name)
+    except DeviceRefused:
+        now = mine_of(client.instance(mine.name), order)
+        if now is None or now.never_ran:
+            raise
+        return now
+    return None
+
+
 def start(client: LxdClient, settings: LxdSettings, order: LeaseOrder, mine: Instance) -> Instance:
     """Start the instance where it is not running, and return it as it is then."""
     if mine.status != "Running":

@@ -5,7 +5,7 @@ import socket
 import ssl
 import threading
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -14,6 +14,7 @@ from adapters.emulators.lxd.messages import Answer, Marked, Raw, Request
 from adapters.emulators.lxd.operations import Operation
 from adapters.emulators.lxd.refusal import Refusal
 from adapters.emulators.lxd.routes import Routes
+from adapters.emulators.speaking import HttpConversation
 
 _LONGEST_BODY = 64 * 1024 * 1024
 
@@ -63,21 +64,14 @@ class HttpsServer(ThreadingHTTPServer):
                 socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    # One packet for an answer: head and body apart would wait for the client's delayed acknowledgement.
-    wbufsize = -1
-    disable_nagle_algorithm = True
+class _Handler(HttpConversation):
     server: HttpsServer
     connection: ssl.SSLSocket
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - the names that http.server asks for
         self._serve()
 
-    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815 - the names that http.server asks for
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - inherited
-        """Keep quiet."""
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815
 
     def _serve(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)

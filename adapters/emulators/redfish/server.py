@@ -9,7 +9,7 @@ import tempfile
 import threading
 from contextlib import suppress
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from socket import SHUT_RDWR, socket
 from types import TracebackType
@@ -28,6 +28,7 @@ from adapters.emulators.redfish.messages import (
     unauthorized,
 )
 from adapters.emulators.redfish.service import Service
+from adapters.emulators.speaking import HttpConversation
 
 Fault = Literal["unreachable", "hang", "late", "lie", "reboot"]
 LONGEST_BODY = 65536
@@ -223,13 +224,10 @@ class RedfishEmulator:
             self._server = None
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(HttpConversation):
     """Reads one request after the other from one connection."""
 
-    protocol_version = "HTTP/1.1"
     server: "_Server"
-    # One write per answer: small answers in two packets would wait for each other's acknowledgement.
-    wbufsize = -1
 
     def handle(self) -> None:
         bmc = self.server.bmc
@@ -239,11 +237,6 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             self.request.do_handshake()
             super().handle()
-
-    def finish(self) -> None:
-        for stream in (self.wfile, self.rfile):
-            with suppress(OSError, ValueError):
-                stream.close()
 
     def serve(self) -> None:
         """Answer one request."""

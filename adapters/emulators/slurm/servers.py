@@ -5,13 +5,14 @@ import socketserver
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from adapters.emulators.slurm.commands import Answer, Commands
 from adapters.emulators.slurm.faults import Faults
 from adapters.emulators.slurm.rest import Rest
+from adapters.emulators.speaking import HttpConversation
 
 _LONGEST = 1024 * 1024
 
@@ -70,20 +71,13 @@ class RestServer(ThreadingHTTPServer):
         """Say nothing: broken connections are everyday here."""
 
 
-class _RestHandler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    # One packet for an answer: head and body apart would wait for the client's delayed acknowledgement.
-    wbufsize = -1
-    disable_nagle_algorithm = True
+class _RestHandler(HttpConversation):
     server: RestServer
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - the names that http.server asks for
         self._serve()
 
-    do_POST = do_DELETE = do_GET  # noqa: N815 - the names that http.server asks for
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - inherited
-        """Keep quiet."""
+    do_POST = do_DELETE = do_GET  # noqa: N815
 
     def _serve(self) -> None:
         length = min(int(self.headers.get("Content-Length") or 0), _LONGEST)

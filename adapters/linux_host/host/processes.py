@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -15,6 +16,8 @@ _UIDS = re.compile(r"^Uid:\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)", re.MULTILINE)
 _STATE = re.compile(r"^State:\s+(\S)", re.MULTILINE)
 _NAME = re.compile(r"^Name:\s+(.*)$", re.MULTILINE)
 _QUIET_LOOKS = 3
+# From OpenSSH 9.8 on a program of its own serves a connection.
+_SSHDS = ("sshd", "sshd-session")
 
 
 def running(uid: int) -> list[str]:
@@ -49,11 +52,16 @@ def _is_alive(status: str) -> bool:
 
 
 def end_all(name: str, uid: int, *, within_s: float = 15.0) -> None:
-    """End all that runs under the id, however fast it multiplies; raise `Unknown` when something stays."""
+    """End all that runs under the id, however fast it multiplies; raise `Unknown` when something stays.
+
+    A login in the making still runs as root, under the account's name: it ends too.
+    """
     _tell_systemd(name, uid)
     deadline = time.monotonic() + within_s
     quiet = 0
     while quiet < _QUIET_LOOKS:
+        for number in _logins(name):
+            _kill(number)
         _kill_at_once(uid)
         left = running(uid)
         if not left:
@@ -78,6 +86,34 @@ def _kill_at_once(uid: int) -> None:
         finally:
             os._exit(0)
     os.waitpid(child, 0)
+
+
+def _logins(name: str) -> list[int]:
+    """Return the processes of sshd that serve the account, by the titles that sshd gives them."""
+    titles = tuple(f"{program}: {name}{mark}".encode() for program in _SSHDS for mark in (" ", "@"))
+    return [
+        int(number)
+        for number in os.listdir("/proc")  # noqa: PTH208 - looked through often, with much in it
+        if number.isdecimal() and _title(number).startswith(titles) and _is_root(number)
+    ]
+
+
+def _title(number: str) -> bytes:
+    try:
+        return Path(f"/proc/{number}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def _is_root(number: str) -> bool:
+    # A tenant may call a process anything.
+    uids = _UIDS.search(_status(f"/proc/{number}"))
+    return uids is not None and uids[1] == "0"
+
+
+def _kill(number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(number, signal.SIGKILL)
 
 
 def _tell_systemd(name: str, uid: int) -> None:

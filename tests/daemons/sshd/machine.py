@@ -226,6 +226,9 @@ class GpuMachine:
     def reboot(self) -> None:
         """Do what a restart does: nothing runs any more, and the driver makes its device files anew."""
         for entry in self.accounts():
+            # A login in the making runs as root still.
+            title = f"^sshd(-session)?: {entry.pw_name}[ @]"
+            subprocess.run(["pkill", "-KILL", "-f", title], capture_output=True, check=False)
             self._kill(entry.pw_uid)
         self.reset_driver()
 
