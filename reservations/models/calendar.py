@@ -1,0 +1,63 @@
+"""What is kept free of others."""
+
+from typing import ClassVar
+
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import DateTimeRangeField, RangeOperators
+from django.contrib.postgres.indexes import GistIndex
+from django.db import models
+from django.db.models import Q
+
+from reservations.models.lease import Lease
+from resources.models import MaintenanceWindow, Resource
+
+
+class CalendarEntry(models.Model):
+    """What is kept free of others on one resource: by a lease, or by maintenance.
+
+    Kept by the database (see the migration “calendar”); nobody else writes it. A lease of a whole
+    has an exclusive entry on the whole and on each part. A lease of a part also leaves a trace,
+    an entry that is not exclusive, on each whole it belongs to: enough to see that the whole is
+    not free, not enough to keep the other parts from being booked.
+    """
+
+    resource = models.ForeignKey(Resource, on_delete=models.CASCADE, related_name="calendar_entries")
+    kind = models.CharField(max_length=40)
+    lease = models.ForeignKey(Lease, null=True, on_delete=models.CASCADE, related_name="calendar_entries")
+    maintenance = models.ForeignKey(
+        MaintenanceWindow, null=True, on_delete=models.CASCADE, related_name="calendar_entries"
+    )
+    occupies = DateTimeRangeField()
+    exclusive = models.BooleanField()
+    holding = models.BooleanField()
+    on_device = models.BooleanField(default=False)
+
+    class Meta:
+        constraints: ClassVar = [
+            ExclusionConstraint(
+                name="no_double_booking",
+                expressions=[("resource", RangeOperators.EQUAL), ("occupies", RangeOperators.OVERLAPS)],
+                condition=Q(holding=True, exclusive=True),
+            ),
+            models.UniqueConstraint(
+                fields=["resource"],
+                condition=Q(on_device=True, exclusive=True),
+                name="one_lease_on_a_device",
+            ),
+            models.CheckConstraint(
+                condition=Q(lease__isnull=False, maintenance__isnull=True)
+                | Q(lease__isnull=True, maintenance__isnull=False),
+                name="entry_is_of_a_lease_or_of_maintenance",
+            ),
+        ]
+        indexes: ClassVar = [
+            GistIndex(
+                fields=["kind", "occupies"],
+                include=["resource"],
+                name="entry_by_kind",
+                condition=Q(holding=True),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.resource_id} {self.occupies}"
