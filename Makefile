@@ -15,7 +15,7 @@ ELECTION ?= 0,1
 export SHARY_PORT := $(PORT)
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop status reset test test-all test-gpu test-sriov-vm check fix bench gpu-host switch-host gpu-probe p4-shell test-p4-shell migration lock environment environment-dev
+.PHONY: help run stop status reset test test-all test-gpu test-sriov-vm check fix bench gpu-host switch-host gpu-probe p4-shell test-p4-shell migration words lock environment environment-dev
 
 help: ## Show what there is
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -33,10 +33,10 @@ reset: environment ## Forget everything that `make run` keeps in var/
 	@$(VENV)/python -m shary_portal.quickstart reset
 
 test: environment-dev ## Run the tests
-	@$(VENV)/python -m pytest -n $(WORKERS) -m "not slow and not gpu" $(ARGS)
+	@$(VENV)/python -m tests.twice -n $(WORKERS) -m "not slow and not gpu" $(ARGS)
 
 test-all: environment-dev ## Run the tests, the slow ones too
-	@$(VENV)/python -m pytest -n $(WORKERS) -m "not gpu" $(ARGS)
+	@$(VENV)/python -m tests.twice -n $(WORKERS) -m "not gpu" $(ARGS)
 
 test-gpu: environment-dev ## Look at this machine's real NVIDIA cards; changes none of their modes
 	@$(VENV)/python -m pytest -m gpu tests/gpu $(ARGS)
@@ -91,6 +91,10 @@ migration: environment-dev ## Write a migration: make migration name=what_it_doe
 	@test -n "$(name)" || { echo "Name it: make migration name=what_it_does"; exit 1; }
 	$(VENV)/python manage.py makemigrations --name $(name) $(app)
 
+words: environment-dev ## Gather the words to translate into locale/ (needs gettext)
+	$(VENV)/python manage.py makemessages --all --no-obsolete --no-location --ignore .venv --ignore tests
+	$(VENV)/python manage.py makemessages --all --no-obsolete --no-location --domain djangojs --ignore .venv --ignore tests --ignore staticfiles
+
 lock: ## Remake the lock files from requirements*.txt (needs uv)
 	@command -v uv >/dev/null || { echo "uv is missing: pip install uv"; exit 1; }
 	for name in requirements requirements-dev requirements-p4shell; do \
@@ -100,10 +104,12 @@ lock: ## Remake the lock files from requirements*.txt (needs uv)
 environment:
 	@$(require-python)
 	@$(PYTHON) shary_portal/quickstart/environment.py requirements.lock
+	@$(VENV)/python -m shary_portal.translations
 
 environment-dev:
 	@$(require-python)
 	@$(PYTHON) shary_portal/quickstart/environment.py requirements-dev.lock
+	@$(VENV)/python -m shary_portal.translations
 
 define require-python
 test -n "$(PYTHON)" || { echo "SHARY needs Python 3.11, 3.12 or 3.13, and none was found." \

@@ -6,7 +6,7 @@ from django.urls import include, path
 from accounts import pages as accounts_pages
 from reservations import pages as reservations_pages
 from resources import pages as resources_pages
-from shary_portal import health
+from shary_portal import health, languages
 
 urlpatterns = [
     path("", reservations_pages.board, name="board"),
@@ -20,6 +20,8 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/", include("shary_portal.api_urls")),
     path("sup4rnet/", include("interop.urls")),
+    path("language/", languages.choose_language, name="choose-language"),
+    path("words/<slug:language>.js", languages.words, name="words"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
 ]

@@ -2,6 +2,7 @@
 
 from zoneinfo import available_timezones
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -38,6 +39,13 @@ class User(AbstractUser):
         blank=True,
         validators=[validate_time_zone],
         help_text="Times are shown in this zone; empty means the browser's.",
+    )
+
+    language = models.CharField(
+        max_length=8,
+        blank=True,
+        choices=settings.LANGUAGES,
+        help_text="Messages come in this language; empty means English.",
     )
 
     def __str__(self) -> str:
