@@ -35,6 +35,14 @@ class Membership(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=16, choices=Role.choices, default=Role.MEMBER)
+    source = models.CharField(
+        max_length=40,
+        default="manual",
+        help_text="Who says so: “manual” for people, else the home organisation's identity provider.",
+    )
+    expires_at = models.DateTimeField(
+        null=True, blank=True, help_text="From then on the membership counts no more; empty means it stays."
+    )
 
     class Meta:
         constraints: ClassVar = [

@@ -1,0 +1,15 @@
+"""The desk of federation managers for *who*: nobody else sees any of it."""
+
+from allauth.account.models import EmailAddress
+from django.contrib import admin
+from django.contrib.auth.models import Group
+
+from accounts.admin import keys, people, projects
+from accounts.admin.rules import ForManagers, is_manager
+
+__all__ = ["ForManagers", "is_manager", "keys", "people", "projects"]
+
+# Django's groups decide nothing here, and addresses are shown with their person.
+for unused in (Group, EmailAddress):
+    if admin.site.is_registered(unused):
+        admin.site.unregister(unused)

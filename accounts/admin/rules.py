@@ -1,0 +1,39 @@
+"""Who may open which pages of the desk that are about *who*."""
+
+from typing import Any
+
+from django.http import HttpRequest
+
+
+def is_manager(request: HttpRequest) -> bool:
+    """Whether the person runs the federation."""
+    return bool(request.user.is_active and request.user.is_superuser)
+
+
+class ForManagers:
+    """Permissions of what only federation managers see.
+
+    They come from who somebody is, never from Django's table of permissions, where a tick could be forgotten.
+    """
+
+    may_add = may_change = may_delete = True
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Managers only."""
+        return is_manager(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Managers only."""
+        return is_manager(request)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Managers only."""
+        return self.may_add and is_manager(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Managers only."""
+        return self.may_change and is_manager(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Managers only."""
+        return self.may_delete and is_manager(request)
