@@ -4,11 +4,12 @@ from datetime import UTC
 from typing import Any
 
 from adapters.contract import LeaseOrder
+from adapters.contract.reading import read
 from adapters.errors import DeviceBusy, DeviceRefused, InvalidSettings, OutcomeUnknown
 from adapters.gpu_lxd import instance as tags
 from adapters.gpu_lxd.client import LxdClient
 from adapters.gpu_lxd.instance import Instance, name_for
-from adapters.gpu_lxd.settings import GpuParameters, LxdSettings, ports_of, read
+from adapters.gpu_lxd.settings import GpuParameters, LxdSettings, ports_of
 from adapters.gpu_lxd.ssh import forward, free_ports
 from adapters.gpu_lxd.standing import Standing, mine_of, mine_or_unknown
 

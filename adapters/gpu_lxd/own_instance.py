@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from adapters.contract import Holder, LeaseOrder
+from adapters.contract.reading import read
 from adapters.errors import DeviceBusy, DeviceRefused, InvalidSettings
 from adapters.gpu_lxd.instance import Instance
-from adapters.gpu_lxd.settings import GpuParameters, LxdSettings, read
+from adapters.gpu_lxd.settings import GpuParameters, LxdSettings
 
 FOR_PROJECT = "user.shary.project"
 """The mark of an operator, on an LXD project or an instance: whose leases may come to it, by their project."""

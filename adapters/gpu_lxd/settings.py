@@ -3,13 +3,13 @@
 import dataclasses
 import re
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from pydantic.dataclasses import dataclass
 
 from adapters.contract import AdapterDescription, Json
-from adapters.errors import InvalidSettings
+from adapters.contract.reading import read
 from adapters.gpu import CardBaseline, GpuAttributes, PciAddress
 from adapters.gpu_lxd.confinement import Confinement
 
@@ -297,18 +297,7 @@ DESCRIPTION = AdapterDescription(
 
 def settings_of(values: Json) -> LxdSettings:
     """Return the settings of a record; raise `InvalidSettings` when they cannot work."""
-    settings: LxdSettings = read(LxdSettings, values, "The settings")
-    return settings
-
-
-def read(shape: Any, values: Json, what: str) -> Any:
-    """Return the values in their shape; raise `InvalidSettings` that names the first wrong field."""
-    try:
-        return TypeAdapter(shape).validate_python(dict(values))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        field = ".".join(str(step) for step in first["loc"]) or "as a whole"
-        raise InvalidSettings(f"{what} cannot work: {field}: {first['msg']}.") from error
+    return read(LxdSettings, values)
 
 
 _LXD_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,61}[A-Za-z0-9]")

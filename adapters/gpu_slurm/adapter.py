@@ -5,18 +5,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
-from pydantic import TypeAdapter, ValidationError
-
 from adapters.contract import (
     Access,
     Adapter,
     CleanProof,
     FoundDevice,
-    Json,
     LeaseOrder,
     Observation,
     Target,
 )
+from adapters.contract.reading import read
 from adapters.errors import (
     AdapterError,
     DeviceBusy,
@@ -118,7 +116,7 @@ class GpuSlurm(Adapter):
 
     def discover(self, target: Target) -> tuple[FoundDevice, ...]:
         """Return the cluster's nodes that have cards."""
-        settings = _read_settings(target.settings)
+        settings = read(SlurmSettings, target.settings)
         with self._connect(settings) as slurm:
             version = slurm.version()
             return found_nodes(slurm.nodes(), slurm.licences(), version=version)
@@ -158,17 +156,8 @@ class GpuSlurm(Adapter):
 ADAPTER = GpuSlurm
 
 
-def _read_settings(values: Json) -> SlurmSettings:
-    try:
-        return TypeAdapter(SlurmSettings).validate_python(dict(values))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        field = ".".join(str(step) for step in first["loc"]) or "as a whole"
-        raise InvalidSettings(f"The settings cannot work: {field}: {first['msg']}.") from error
-
-
 def _settings_of(target: Target) -> SlurmSettings:
-    settings = _read_settings(target.settings)
+    settings = read(SlurmSettings, target.settings)
     if settings.way != "licenses" and not settings.nodes:
         raise InvalidSettings(f"{target.name} has no nodes: give “nodes” in its settings.")
     return settings

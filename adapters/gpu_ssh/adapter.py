@@ -1,33 +1,29 @@
 """Lends graphics cards: an account is made for each lease, with the cards for it alone, and deleted after it."""
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from adapters.contract import (
     Access,
     Adapter,
-    Check,
     CleanProof,
-    Endpoint,
     FoundDevice,
-    Json,
     LeaseOrder,
     Observation,
     Target,
 )
-from adapters.errors import DeviceRefused, InvalidSettings, OutcomeUnknown
-from adapters.gpu_ssh.host import PROTOCOL
+from adapters.contract.reading import read
+from adapters.errors import InvalidSettings, OutcomeUnknown
+from adapters.gpu_ssh.host import NAME, PROTOCOL
 from adapters.gpu_ssh.host.lease import account_for
 from adapters.gpu_ssh.inventory import found_host
 from adapters.gpu_ssh.settings import DESCRIPTION, SshSettings
 from adapters.linux_host.client import HostClient, Program
+from adapters.linux_host.lending import key_line, proof, shell
 
 VERIFIER = "gpu_ssh 1"
-PROGRAM = Program(name="shary-gpu-host", protocol=PROTOCOL, build="make gpu-host", slow=frozenset({"prove"}))
+PROGRAM = Program(name=NAME, protocol=PROTOCOL, build="make gpu-host", slow=frozenset({"prove"}))
 
 
 class GpuSsh(Adapter):
@@ -37,7 +33,7 @@ class GpuSsh(Adapter):
 
     def observe(self, target: Target) -> Observation:
         """Look which lease has the cards, and how the cards are."""
-        settings = _settings_of(target.settings)
+        settings = read(SshSettings, target.settings)
         with self._connect(settings) as host:
             seen = _Seen(host.look("observe", with_cards=True))
         wanted = settings.wanted_cards
@@ -66,7 +62,7 @@ class GpuSsh(Adapter):
 
     def provision(self, order: LeaseOrder) -> Access:
         """Make the account, which nobody can enter yet, and take the cards for it."""
-        settings = _settings_of(order.target.settings)
+        settings = read(SshSettings, order.target.settings)
         cards = _cards_of(settings, order)
         with self._connect(settings) as host:
             host.change(
@@ -86,9 +82,9 @@ class GpuSsh(Adapter):
 
     def admit(self, order: LeaseOrder) -> None:
         """Let the holder in with the keys of the order, and no others; let the account use the cards."""
-        settings = _settings_of(order.target.settings)
+        settings = read(SshSettings, order.target.settings)
         cards = _cards_of(settings, order)
-        keys = [_key(key) for key in order.holder.ssh_keys]
+        keys = [key_line(key) for key in order.holder.ssh_keys]
         with self._connect(settings) as host:
             host.change("open", lease=order.lease_id, epoch=order.epoch, cards=cards, keys=keys)
             mine = _look_for(host, order)
@@ -97,7 +93,7 @@ class GpuSsh(Adapter):
 
     def isolate(self, order: LeaseOrder) -> None:
         """Lock the account, take its cards away, and end all that runs under it."""
-        settings = _settings_of(order.target.settings)
+        settings = read(SshSettings, order.target.settings)
         with self._connect(settings) as host:
             host.change("close", lease=order.lease_id, epoch=order.epoch)
             mine = _look_for(host, order)
@@ -109,29 +105,18 @@ class GpuSsh(Adapter):
 
     def release(self, order: LeaseOrder) -> CleanProof:
         """Delete the account and all that is its holder's, then prove it in a fresh process."""
-        settings = _settings_of(order.target.settings)
+        settings = read(SshSettings, order.target.settings)
         cards = _cards_of(settings, order)
         with self._connect(settings) as host:
             host.change("clean", lease=order.lease_id, epoch=order.epoch)
-            checks = tuple(
-                TypeAdapter(Check).validate_python(entry)
-                for entry in host.look("prove", lease=order.lease_id, epoch=order.epoch, cards=cards)
-            )
+            checks = host.look("prove", lease=order.lease_id, epoch=order.epoch, cards=cards)
             mine = _look_for(host, order)
-        marked = Check(
-            name="mark of the lease",
-            expected="absent",
-            found=f"{mine.account}, {mine.phase}" if mine else "absent",
-            passed=mine is None,
-            method="records of the host, read in a process of their own",
-        )
-        return CleanProof(
-            checks=(*checks, marked), verified_at=datetime.now(UTC).replace(microsecond=0), verifier=VERIFIER
-        )
+        left = f"{mine.account}, {mine.phase}" if mine else None
+        return proof(checks, left=left, records="host", verifier=VERIFIER)
 
     def discover(self, target: Target) -> tuple[FoundDevice, ...]:
         """Return the machine with the cards that it offers as parts."""
-        settings = _settings_of(target.settings)
+        settings = read(SshSettings, target.settings)
         with self._connect(settings) as host:
             seen = _Seen(host.look("observe", with_cards=True))
         return (found_host(name=seen.host or target.name, cards=seen.cards),)
@@ -192,15 +177,6 @@ def _look_for(host: HostClient, order: LeaseOrder) -> _SeenLease | None:
     return next((lease for lease in seen.leases if lease.lease_id == order.lease_id), None)
 
 
-def _settings_of(values: Json) -> SshSettings:
-    try:
-        return TypeAdapter(SshSettings).validate_python(dict(values))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        field = ".".join(str(step) for step in first["loc"]) or "as a whole"
-        raise InvalidSettings(f"The settings cannot work: {field}: {first['msg']}.") from error
-
-
 def _cards_of(settings: SshSettings, order: LeaseOrder) -> list[str]:
     if not settings.wanted_cards:
         raise InvalidSettings(
@@ -209,19 +185,11 @@ def _cards_of(settings: SshSettings, order: LeaseOrder) -> list[str]:
     return list(settings.wanted_cards)
 
 
-def _key(line: str) -> str:
-    if re.search(r"[\r\n]", line.strip()):
-        raise DeviceRefused("An ssh key of the holder has more than one line.")
-    # Beside the key itself only words that nobody can mistake for something else.
-    return re.sub(r"[^ -~]", "?", line.strip())
-
-
 def _name(order: LeaseOrder) -> str:
     return account_for(order.lease_id)
 
 
 def _access_to(settings: SshSettings, mine: _SeenLease) -> Access:
-    host, port = settings.login_host or settings.host, settings.login_port or settings.port
     count = len(mine.cards)
     yours = "The card is yours" if count == 1 else f"{count} cards are yours"
     return Access(
@@ -230,14 +198,5 @@ def _access_to(settings: SshSettings, mine: _SeenLease) -> Access:
             "account of the machine, not root. At the end of the lease all that you run there is ended and "
             "your files are deleted: copy your results out before."
         ),
-        endpoints=(
-            Endpoint(
-                label="Shell",
-                protocol="ssh",
-                host=host,
-                port=port,
-                username=mine.account,
-                command=f"ssh {mine.account}@{host}" if port == 22 else f"ssh -p {port} {mine.account}@{host}",
-            ),
-        ),
+        endpoints=(shell(settings, mine.account, label="Shell"),),
     )

@@ -20,8 +20,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from adapters.contract import (
     Access,
     Adapter,
@@ -34,7 +32,8 @@ from adapters.contract import (
     Rehearsal,
     Target,
 )
-from adapters.errors import DeviceBusy, DeviceRefused, InvalidSettings, OutcomeUnknown
+from adapters.contract.reading import read
+from adapters.errors import DeviceBusy, DeviceRefused, OutcomeUnknown
 from adapters.p4_switch.building import build
 from adapters.p4_switch.client import Bidding, P4RuntimeClient, Tls
 from adapters.p4_switch.door import WayIn
@@ -259,12 +258,7 @@ class P4Switch(Adapter):
 
 
 def _settings(target: Target) -> Settings:
-    try:
-        return TypeAdapter(Settings).validate_python(dict(target.settings))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(map(str, first["loc"])) or "the whole"
-        raise InvalidSettings(f"The settings of {target.name} cannot work: {field}: {first['msg']}") from error
+    return read(Settings, target.settings, f"The settings of {target.name}")
 
 
 def _holders_epoch(client: P4RuntimeClient) -> int | None:

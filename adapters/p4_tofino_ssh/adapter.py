@@ -1,26 +1,22 @@
 """Lends a Tofino switch: its control processor opens to the holder's account, and to no other tenant's."""
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from adapters.contract import (
     Access,
     Adapter,
-    Check,
     CleanProof,
-    Endpoint,
     FoundDevice,
-    Json,
     LeaseOrder,
     Observation,
     Target,
 )
-from adapters.errors import DeviceRefused, InvalidSettings, OutcomeUnknown
+from adapters.contract.reading import read
+from adapters.errors import DeviceRefused, OutcomeUnknown
 from adapters.linux_host.client import HostClient, Program
+from adapters.linux_host.lending import key_line, proof, shell
 from adapters.p4_tofino_ssh.host import NAME, PROTOCOL
 from adapters.p4_tofino_ssh.settings import DESCRIPTION, TofinoSettings, account_for
 
@@ -35,7 +31,7 @@ class P4TofinoSsh(Adapter):
 
     def observe(self, target: Target) -> Observation:
         """Look which lease has the switch, and whether everybody else is kept out."""
-        settings = _settings_of(target.settings)
+        settings = read(TofinoSettings, target.settings)
         with self._connect(settings) as host:
             seen = _Seen(host.look("observe"))
         notes = [f"{seen.lease.account} is {seen.lease.phase}."] if seen.lease else []
@@ -48,7 +44,7 @@ class P4TofinoSsh(Adapter):
 
     def provision(self, order: LeaseOrder) -> Access:
         """Take the switch for the lease and empty it of everybody else; nobody can enter yet."""
-        settings = _settings_of(order.target.settings)
+        settings = read(TofinoSettings, order.target.settings)
         account = _account_of(settings, order)
         with self._connect(settings) as host:
             host.change(
@@ -67,8 +63,8 @@ class P4TofinoSsh(Adapter):
 
     def admit(self, order: LeaseOrder) -> None:
         """Let the holder's account in, with the keys of the order."""
-        settings = _settings_of(order.target.settings)
-        keys = [_key(key) for key in order.holder.ssh_keys]
+        settings = read(TofinoSettings, order.target.settings)
+        keys = [key_line(key) for key in order.holder.ssh_keys]
         with self._connect(settings) as host:
             host.change("open", lease=order.lease_id, epoch=order.epoch, keys=keys)
             mine = _look_for(host, order)
@@ -77,7 +73,7 @@ class P4TofinoSsh(Adapter):
 
     def isolate(self, order: LeaseOrder) -> None:
         """Deny the account, and end all that runs for it, with the control programs."""
-        settings = _settings_of(order.target.settings)
+        settings = read(TofinoSettings, order.target.settings)
         with self._connect(settings) as host:
             host.change("close", lease=order.lease_id, epoch=order.epoch)
             mine = _look_for(host, order)
@@ -89,29 +85,18 @@ class P4TofinoSsh(Adapter):
 
     def release(self, order: LeaseOrder) -> CleanProof:
         """Remove what the holder left, load the known image again, and prove both in a fresh process."""
-        settings = _settings_of(order.target.settings)
+        settings = read(TofinoSettings, order.target.settings)
         account = account_for(settings.accounts, username=order.holder.username, project=order.holder.project)
         with self._connect(settings) as host:
             host.change("clean", lease=order.lease_id, epoch=order.epoch)
-            checks = tuple(
-                TypeAdapter(Check).validate_python(entry)
-                for entry in host.look("prove", lease=order.lease_id, epoch=order.epoch, account=account)
-            )
+            checks = host.look("prove", lease=order.lease_id, epoch=order.epoch, account=account)
             mine = _look_for(host, order)
-        marked = Check(
-            name="mark of the lease",
-            expected="absent",
-            found=f"{mine.account}, {mine.phase}" if mine else "absent",
-            passed=mine is None,
-            method="records of the switch, read in a process of their own",
-        )
-        return CleanProof(
-            checks=(*checks, marked), verified_at=datetime.now(UTC).replace(microsecond=0), verifier=VERIFIER
-        )
+        left = f"{mine.account}, {mine.phase}" if mine else None
+        return proof(checks, left=left, records="switch", verifier=VERIFIER)
 
     def discover(self, target: Target) -> tuple[FoundDevice, ...]:
         """Return the switch; what it is made of, its control processor does not say."""
-        settings = _settings_of(target.settings)
+        settings = read(TofinoSettings, target.settings)
         with self._connect(settings) as host:
             seen = _Seen(host.look("observe"))
         model = str(target.attributes.get("model") or "Tofino switch")
@@ -174,15 +159,6 @@ def _look_for(host: HostClient, order: LeaseOrder) -> _SeenLease | None:
     return seen.lease if seen.lease and seen.lease.lease_id == order.lease_id else None
 
 
-def _settings_of(values: Json) -> TofinoSettings:
-    try:
-        return TypeAdapter(TofinoSettings).validate_python(dict(values))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        field = ".".join(str(step) for step in first["loc"]) or "as a whole"
-        raise InvalidSettings(f"The settings cannot work: {field}: {first['msg']}.") from error
-
-
 def _account_of(settings: TofinoSettings, order: LeaseOrder) -> str:
     holder = order.holder
     account = account_for(settings.accounts, username=holder.username, project=holder.project)
@@ -194,29 +170,12 @@ def _account_of(settings: TofinoSettings, order: LeaseOrder) -> str:
     return account
 
 
-def _key(line: str) -> str:
-    if re.search(r"[\r\n]", line.strip()):
-        raise DeviceRefused("An ssh key of the holder has more than one line.")
-    # Beside the key itself only words that nobody can mistake for something else.
-    return re.sub(r"[^ -~]", "?", line.strip())
-
-
 def _access_to(settings: TofinoSettings, account: str) -> Access:
-    host, port = settings.login_host or settings.host, settings.login_port or settings.port
     return Access(
         instructions=(
             "Log in by ssh with the key in your profile. The whole switch is yours: load your program as the "
             "site's guide says. At the end of the lease your sessions are cut, all that you run is ended and the "
             "switch's own image is loaded again; files in your home stay."
         ),
-        endpoints=(
-            Endpoint(
-                label="Control processor",
-                protocol="ssh",
-                host=host,
-                port=port,
-                username=account,
-                command=f"ssh {account}@{host}" if port == 22 else f"ssh -p {port} {account}@{host}",
-            ),
-        ),
+        endpoints=(shell(settings, account, label="Control processor"),),
     )

@@ -88,6 +88,17 @@ class Fields:
             raise Refused(f"The request's “{name}” is none.")
         return value
 
+    def flag(self, name: str) -> bool:
+        """Return yes or no."""
+        value = self._values.pop(name, None)
+        if not isinstance(value, bool):
+            raise Refused(f"The request's “{name}” is none.")
+        return value
+
+    def anything(self, name: str) -> object:
+        """Return whatever the request has there, for the caller to look at."""
+        return self._values.pop(name, None)
+
     def moment(self, name: str) -> datetime:
         """Return a moment with its time zone."""
         value = self._values.pop(name, None)
