@@ -15,7 +15,7 @@ from accounts.models import User
 from interop.models import ReservationFeed
 from reservations.errors import NotAllowed
 from resources.models import Site
-from resources.selectors import may_operate
+from resources.rules import may_operate
 
 PREFIX = "s4r_"
 _SHOWN = 12

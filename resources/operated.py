@@ -1,7 +1,8 @@
 """What operators see and may do in the admin: what belongs to their sites, and nothing else.
 
-The admin of Django knows models, not tenants. Here the rights come from `Operatorship` alone; the table
-of permissions is not asked, so that there is no second place to keep in step.
+The admin of Django knows models, not tenants. Here the rights come from `resources.rules` alone; the table
+of permissions is not asked, so that there is no second place to keep in step. Auditors see what managers see,
+and change nothing.
 """
 
 from typing import Any, ClassVar, cast
@@ -13,7 +14,9 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 
 from accounts.models import User
-from resources.models import Operatorship, Site
+from accounts.rules import Role, federation_roles, reads_everything
+from resources.models import Site
+from resources.rules import operable_sites, operates, watched_sites
 
 READ = frozenset({"view"})
 WRITE = frozenset({"view", "add", "change", "delete"})
@@ -23,26 +26,22 @@ def operated_site_ids(request: HttpRequest) -> frozenset[int]:
     """Return the sites that the person operates; asked of the database once per request."""
     kept = cast(Any, request)
     if not hasattr(kept, "operated_site_ids"):
-        user = cast(User, request.user)
-        kept.operated_site_ids = frozenset(
-            Operatorship.objects.filter(user=user).values_list("site_id", flat=True)
-        )
+        kept.operated_site_ids = frozenset(operates(cast(User, request.user)).values_list("pk", flat=True))
     return cast("frozenset[int]", kept.operated_site_ids)
 
 
 def may_enter_desk(request: HttpRequest) -> bool:
-    """Whether the person has anything to do in the admin: they run the federation, or a site."""
+    """Whether the person has anything to do in the admin: they run or audit the federation, or run a site."""
     user = request.user
-    return bool(
-        user.is_active and (user.is_superuser or (user.is_authenticated and operated_site_ids(request)))
-    )
+    if not (user.is_active and user.is_authenticated):
+        return False
+    return bool(reads_everything(user) or operated_site_ids(request))
 
 
 def operated_sites(request: HttpRequest) -> QuerySet[Site]:
-    """Return the sites that the person runs; all of them for a federation manager."""
-    if cast(User, request.user).is_superuser:
-        return Site.objects.all()
-    return Site.objects.filter(pk__in=operated_site_ids(request))
+    """Return the sites whose inside the person sees, and for anything but looking, those that they run."""
+    user = cast(User, request.user)
+    return watched_sites(user) if request.method in {"GET", "HEAD"} else operable_sites(user)
 
 
 class OperatedAdmin(ModelAdmin):  # type: ignore[misc]
@@ -57,7 +56,7 @@ class OperatedAdmin(ModelAdmin):  # type: ignore[misc]
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the rows that are the person's to see: lists, pages, actions and choices all begin here."""
         found: QuerySet[Any] = super().get_queryset(request)
-        if cast(User, request.user).is_superuser:
+        if reads_everything(cast(User, request.user)):
             return found
         # By a subquery: a row that belongs to two of the person's sites must not appear twice.
         theirs = self.model.objects.filter(**{f"{self.to_site}__in": operated_site_ids(request)})
@@ -99,7 +98,10 @@ class OperatedAdmin(ModelAdmin):  # type: ignore[misc]
     def _may(self, request: HttpRequest, verb: str, row: Model | None) -> bool:
         if not may_enter_desk(request):
             return False
-        if cast(User, request.user).is_superuser:
+        roles = federation_roles(cast(User, request.user))
+        if Role.MANAGER in roles:
+            return verb in self.managers_may
+        if roles and verb == "view":
             return verb in self.managers_may
         return verb in self.operators_may and (row is None or self._is_theirs(request, row))
 

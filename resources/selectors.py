@@ -7,7 +7,6 @@ from uuid import UUID
 from django.db.models import Count, Exists, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
-from accounts.models import User
 from resources.models import Cable, Cover, Resource, Site
 from resources.recognition import Known
 
@@ -25,11 +24,6 @@ def described_resources() -> QuerySet[Resource]:
         has_parts=Exists(Resource.objects.filter(parent=OuterRef("pk"))),
         depth=Coalesce(Subquery(wholes, output_field=IntegerField()), 0),
     )
-
-
-def may_operate(user: User, site: Site) -> bool:
-    """Whether the user runs the site, or the federation."""
-    return user.is_superuser or site.operatorships.filter(user=user).exists()
 
 
 def cables_of(site: Site) -> QuerySet[Cable]:

@@ -35,14 +35,14 @@ class PersonAdmin(ForManagers, UserAdmin, ModelAdmin):  # type: ignore[type-arg,
         (None, {"fields": ("username", "password")}),
         (
             "Person",
-            {"fields": ("first_name", "last_name", "email", "home_organisation", "time_zone")},
+            {"fields": ("first_name", "last_name", "email", "home_organisation", "time_zone", "language")},
         ),
-        ("Rights", {"fields": ("is_active", "is_superuser")}),
-        ("Seen", {"fields": ("last_login", "date_joined")}),
+        ("Rights", {"fields": ("is_active", "is_superuser", "is_auditor")}),
+        ("Seen", {"fields": ("last_login", "date_joined", "second_factor_since")}),
     )
-    readonly_fields = ("last_login", "date_joined")
+    readonly_fields = ("last_login", "date_joined", "second_factor_since")
     list_display = ("username", "first_name", "last_name", "email", "home_organisation", "is_active")
-    list_filter = ("is_active", "is_superuser", "home_organisation")
+    list_filter = ("is_active", "is_superuser", "is_auditor", "home_organisation")
     list_select_related = ("home_organisation",)
     autocomplete_fields = ("home_organisation",)
     filter_horizontal = ()

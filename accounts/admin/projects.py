@@ -11,6 +11,8 @@ class MembershipInline(ForManagers, TabularInline):  # type: ignore[misc]
     """Who is in which project."""
 
     model = Membership
+    fields = ("user", "project", "role", "expires_at", "source")
+    readonly_fields = ("source",)
     autocomplete_fields = ("user", "project")
     extra = 0
 

@@ -4,14 +4,21 @@ from typing import Any
 
 from django.http import HttpRequest
 
+from accounts.rules import reads_everything
+
 
 def is_manager(request: HttpRequest) -> bool:
     """Whether the person runs the federation."""
-    return bool(request.user.is_active and request.user.is_superuser)
+    return request.user.is_authenticated and request.user.is_federation_manager
+
+
+def may_read(request: HttpRequest) -> bool:
+    """Whether the person sees all there is: federation managers, and auditors."""
+    return request.user.is_authenticated and reads_everything(request.user)
 
 
 class ForManagers:
-    """Permissions of what only federation managers see.
+    """Permissions of what federation managers see and change, and auditors see.
 
     They come from who somebody is, never from Django's table of permissions, where a tick could be forgotten.
     """
@@ -19,12 +26,12 @@ class ForManagers:
     may_add = may_change = may_delete = True
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """Managers only."""
-        return is_manager(request)
+        """Managers and auditors."""
+        return may_read(request)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Managers only."""
-        return is_manager(request)
+        """Managers and auditors."""
+        return may_read(request)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Managers only."""

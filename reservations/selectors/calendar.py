@@ -8,6 +8,8 @@ from typing import Any
 from django.db import connection
 
 from accounts.models import User
+from accounts.rules import federation_roles
+from reservations.rules import RESERVATION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +53,10 @@ WITH matching AS (
     SELECT *, row_number() OVER (ORDER BY site_name, site, root_kind, path, id) AS place
     FROM matching ORDER BY site_name, site, root_kind, path, id OFFSET %(offset)s LIMIT %(limit)s
 ), operated AS (
-    SELECT site_id FROM resources_operatorship WHERE user_id = %(user)s
+    SELECT site_id FROM resources_operatorship WHERE user_id = %(user)s AND %(rights_count)s
 ), joined AS (
-    SELECT project_id, role FROM accounts_membership WHERE user_id = %(user)s
+    SELECT project_id, role FROM accounts_membership
+    WHERE user_id = %(user)s AND (expires_at IS NULL OR expires_at > now())
 ), shown AS (
     SELECT e.resource_id, e.lease_id, e.maintenance_id, lower(e.occupies) AS occupied_from,
            upper(e.occupies) AS occupied_to
@@ -71,10 +74,10 @@ WITH matching AS (
     SELECT x.*, l.resource_id AS leased, l.status, l.starts_at, l.ends_at, v.id AS reservation_id, v.purpose,
            coalesce(nullif(trim(u.first_name || ' ' || u.last_name), ''), u.username) AS holder,
            v.holder_id = %(user)s AS is_holder, j.role,
-           %(superuser)s OR EXISTS (
+           %(reads_everything)s OR EXISTS (
                SELECT 1 FROM resources_resource r JOIN operated o ON o.site_id = r.site_id
                WHERE r.id = l.resource_id
-           ) AS is_operator,
+           ) AS is_watcher,
            m.resource_id AS maintained, m.reason, m.starts_at AS maintained_from, m.ends_at AS maintained_to
     FROM shown x
     LEFT JOIN reservations_lease l ON l.id = x.lease_id
@@ -99,12 +102,12 @@ SELECT (SELECT count(*) FROM matching),
     'occupied_to', {_MOMENT.format("occupied_to")},
     'state', coalesce(lower(status), 'maintenance'),
     'mine', coalesce(is_holder OR role IS NOT NULL, false),
-    'can_change', coalesce((is_holder OR role = 'leader' OR %(superuser)s)
+    'can_change', coalesce((is_holder OR role = 'leader' OR %(is_manager)s)
         AND status IN ('REQUESTED', 'SCHEDULED', 'PROVISIONING', 'ACTIVE'), false),
-    'reservation', CASE WHEN is_holder OR role IS NOT NULL OR is_operator THEN reservation_id END,
+    'reservation', CASE WHEN is_holder OR role IS NOT NULL OR is_watcher THEN reservation_id END,
     'title', CASE WHEN lease_id IS NULL THEN reason
-                  WHEN is_holder OR role IS NOT NULL OR is_operator THEN purpose ELSE '' END,
-    'who', CASE WHEN lease_id IS NOT NULL AND (is_holder OR role IS NOT NULL OR is_operator)
+                  WHEN is_holder OR role IS NOT NULL OR is_watcher THEN purpose ELSE '' END,
+    'who', CASE WHEN lease_id IS NOT NULL AND (is_holder OR role IS NOT NULL OR is_watcher)
                 THEN holder ELSE '' END,
     'via', nullif(coalesce(leased, maintained), resource_id)
  ) ORDER BY occupied_from, resource_id), '[]') FROM known)::text
@@ -115,8 +118,9 @@ def board(section: Section, *, user: User) -> dict[str, Any]:
     """Return the rows of a section with what occupies them, as far as the person may see it.
 
     Everybody sees when a device is busy. Who has it and for what is for members of the same project,
-    for operators of the site, and for superusers.
+    for operators of the site, for auditors and for federation managers: `reservations.rules`, in one statement.
     """
+    roles = federation_roles(user)
     with connection.cursor() as cursor:
         cursor.execute(
             _BOARD,
@@ -129,7 +133,9 @@ def board(section: Section, *, user: User) -> dict[str, Any]:
                 "offset": section.offset,
                 "limit": section.limit,
                 "user": user.pk,
-                "superuser": user.is_superuser,
+                "rights_count": user.rights_count,
+                "reads_everything": bool(roles & RESERVATION["see"]),
+                "is_manager": bool(roles & RESERVATION["change"]),
             },
         )
         total, rows, entries = cursor.fetchone()

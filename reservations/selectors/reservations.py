@@ -5,6 +5,7 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 
 from accounts.models import User
+from accounts.rules import memberships_of
 from reservations.models import Artefact, Lease, LeaseEvent, Reservation
 from reservations.phase import RULES, Phase
 
@@ -30,7 +31,7 @@ def with_history(reservations: QuerySet[Reservation]) -> QuerySet[Reservation]:
 
 def reservations_of(user: User) -> QuerySet[Reservation]:
     """Return what the person holds, and what belongs to their projects."""
-    return Reservation.objects.filter(Q(holder=user) | Q(project__in=user.memberships.values("project")))
+    return Reservation.objects.filter(Q(holder=user) | Q(project__in=memberships_of(user).values("project")))
 
 
 def reservations_in_phase(found: QuerySet[Reservation], phase: Phase) -> QuerySet[Reservation]:

@@ -12,6 +12,7 @@ from reservations.states import HOLDING, Status
 from reservations.words import zone_of
 from resources.findings import open_counts
 from resources.models import SILENT_AFTER, Resource, Site, Unfitness
+from resources.rules import watched_sites
 
 MOST_SHOWN = 200
 """Of each sort; who has more to do than this begins with the lists."""
@@ -56,7 +57,7 @@ def today_for(user: User, *, now: datetime) -> Today:
     here = now.astimezone(ZoneInfo(zone))
     begins = datetime.combine(here.date(), time(0), here.tzinfo)
     day_ends = datetime.combine(here.date() + timedelta(days=1), time(0), here.tzinfo)
-    sites = Site.objects.all() if user.is_superuser else Site.objects.filter(operatorships__user=user)
+    sites = watched_sites(user)
     for lease in _leases_of(sites, begins, day_ends):
         _sort_in(lease, today, begins, day_ends)
     today.ends.sort(key=lambda lease: lease.ends_at)

@@ -7,12 +7,14 @@ from uuid import UUID
 
 from django.db import transaction
 
-from accounts.models import Membership, User
+from accounts.models import User
+from accounts.rules import Role, roles_in
 from adapters.catalogue import CATALOGUE
 from adapters.contract import AdapterDescription, ArtefactSlot, Json
 from adapters.contract import Artefact as GivenFile
 from reservations.errors import IllegalMove, Invalid, NotAllowed, NotFound
 from reservations.models import Artefact, Build, Lease
+from reservations.rules import FILE
 from reservations.selectors.visibility import may_change, visible_artefacts, visible_leases
 from reservations.services.booking import project_to_charge
 from reservations.services.engine.doorbell import ring_after_commit
@@ -78,8 +80,10 @@ def delete_artefact(*, artefact_id: UUID, actor: User) -> None:
         )
         if artefact is None:
             raise NotFound("There is no such file, or it is not yours to see.")
-        leads = Membership.objects.filter(project=artefact.project, user=actor, role=Membership.Role.LEADER)
-        if artefact.uploaded_by_id != actor.pk and not leads.exists():
+        roles = roles_in(actor, artefact.project_id)
+        if artefact.uploaded_by_id == actor.pk:
+            roles |= {Role.SELF}
+        if not roles & FILE["delete"]:
             raise NotAllowed(
                 f"Only who uploaded it and the leaders of {artefact.project} can delete {artefact.filename}."
             )

@@ -10,7 +10,8 @@ from accounts.models import User
 from resources.cabling import BadLine, Wire, read_description, wire_of
 from resources.errors import InventoryRefusal, NotTheirSite
 from resources.models import Cable, Resource, Site
-from resources.selectors import cables_of, may_operate
+from resources.rules import may_operate, operable_sites
+from resources.selectors import cables_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +108,7 @@ def say_cable_error(error: IntegrityError) -> str:
 def _nameable(site: Site, actor: User) -> dict[str, Resource]:
     """Return the devices that a text may name: the site's by name, others that the person runs with their site."""
     found = Resource.objects.select_related("site")
-    if not actor.is_superuser:
-        found = found.filter(Q(site=site) | Q(site__operatorships__user=actor)).distinct()
+    found = found.filter(Q(site=site) | Q(site__in=operable_sites(actor)))
     names: dict[str, Resource] = {}
     for resource in found:
         if resource.site_id == site.pk:

@@ -15,7 +15,7 @@ from adapters.catalogue import CATALOGUE
 from adapters.contract.wire import Report, to_json
 from resources.errors import CannotAsk, NotTheirSite
 from resources.models import Discovery, Resource, Site
-from resources.selectors import may_operate
+from resources.rules import may_operate
 
 log = structlog.get_logger(__name__)
 

@@ -17,7 +17,8 @@ from resources.errors import InventoryRefusal, NothingToDecide, NotTheirSite
 from resources.findings import lines_of
 from resources.models import Cover, Decision, Discovery, Resource, Site
 from resources.naming import propose_name, words_of
-from resources.selectors import known_trees, may_operate, settings_of_parts, settings_of_wholes
+from resources.rules import may_operate
+from resources.selectors import known_trees, settings_of_parts, settings_of_wholes
 from resources.services.discovery import errors_of
 
 Verb = Decision.Verb

@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import reverse
 
-from accounts.admin import is_manager
+from accounts.admin import may_read
 
 
 def navigation_for(request: HttpRequest) -> list[dict[str, Any]]:
@@ -33,7 +33,7 @@ def navigation_for(request: HttpRequest) -> list[dict[str, Any]]:
             ("Proofs", "verified", "admin:reservations_proof_changelist"),
         ),
     ]
-    if is_manager(request):
+    if may_read(request):
         groups.append(
             _group(
                 "Who",

@@ -115,6 +115,9 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_ON_GET = False
 
+# Rights over what is others' (operators, auditors, federation managers) count only with a second factor.
+SHARY_REQUIRE_SECOND_FACTOR = env.bool("SHARY_REQUIRE_SECOND_FACTOR", default=False)
+
 LANGUAGE_CODE = "en"
 # Each in its own words: whoever looks for it may not read the others.
 LANGUAGES = [("en", "English"), ("it", "Italiano"), ("ja", "日本語")]
@@ -198,6 +201,9 @@ SHARY_HUB_KEY = env("SHARY_HUB_KEY", default="")
 # Encrypts what a lease's holder must be able to read back, such as one-lease passwords.
 # Newest first; older ones still decrypt.
 SHARY_FIELD_KEYS = env.list("SHARY_FIELD_KEYS", default=[])
+
+# For how long devices are kept free for somebody who is about to book them.
+SHARY_HOLD_MINUTES = env.int("SHARY_HOLD_MINUTES", default=5)
 
 # What leases make of their devices is kept by the minute for so many days, then by the hour; the hours for so
 # many days (0: as long as the lease).
