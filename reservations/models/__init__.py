@@ -6,6 +6,7 @@ from reservations.models.calendar import CalendarEntry as CalendarEntry
 from reservations.models.errands import Build as Build
 from reservations.models.errands import Rehearsal as Rehearsal
 from reservations.models.geometry import GeometryChange as GeometryChange
+from reservations.models.handover import Handover as Handover
 from reservations.models.idempotency import IdempotencyKey as IdempotencyKey
 from reservations.models.lease import Lease as Lease
 from reservations.models.lease import LeaseEvent as LeaseEvent
@@ -13,4 +14,7 @@ from reservations.models.lease import Proof as Proof
 from reservations.models.outbox import OutgoingMail as OutgoingMail
 from reservations.models.outbox import OutgoingOrder as OutgoingOrder
 from reservations.models.reservation import Reservation as Reservation
+from reservations.models.series import Series as Series
+from reservations.models.series import SeriesException as SeriesException
+from reservations.models.template import Template as Template
 from reservations.models.use import LeaseUse as LeaseUse

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from accounts.models import Project, User
+from reservations.models.series import Series
 
 
 class Reservation(models.Model):
@@ -21,6 +22,12 @@ class Reservation(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     wiring: "models.JSONField[Any, Any]" = models.JSONField(
         null=True, blank=True, help_text="Which of its devices have to be able to talk to each other."
+    )
+    series = models.ForeignKey(
+        Series, null=True, blank=True, on_delete=models.SET_NULL, related_name="reservations"
+    )
+    occurrence_on = models.DateField(
+        null=True, blank=True, help_text="The day of its series that it stands for."
     )
     version = models.PositiveIntegerField(default=1, help_text="Counts its changes, for pages that watch it.")
 
