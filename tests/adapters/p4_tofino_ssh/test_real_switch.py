@@ -119,7 +119,7 @@ def test_all_that_the_tenant_runs_is_ended_and_what_would_start_again_is_removed
 
 
 def test_control_programs_are_ended_whoever_runs_them(switch, adapter, make_order):
-    (name,) = [f"bfsw{switch.first_uid % 1000000}"]
+    name = switch.control_program
     program = switch.folder / name
     program.write_bytes(Path("/bin/sleep").resolve().read_bytes())
     program.chmod(0o755)

@@ -4,38 +4,19 @@ import json
 import os
 import pwd
 import shutil
-import signal
-import socket
 import stat
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import asyncssh
-
-from adapters.linux_host.build import build
+from tests.daemons.sshd.daemon import SshMachine
 
 PROGRAMS = ("sshd", "useradd", "usermod", "userdel", "groupadd", "setfacl", "find", "ipcrm")
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _ACCOUNT = "shary-t-"
 _NULL = os.makedev(1, 3)
-
-_SSHD = """\
-Port {port}
-ListenAddress 127.0.0.1
-HostKey {folder}/host_key
-PidFile none
-UsePAM no
-PasswordAuthentication no
-KbdInteractiveAuthentication no
-StrictModes yes
-AuthorizedKeysFile {keys}/%u
-MaxStartups 100
-LogLevel INFO
-"""
 
 # Answers as nvidia-smi does, from files that the test writes.
 _NVIDIA_SMI = """\
@@ -62,69 +43,41 @@ def what_is_missing() -> str:
     return ""
 
 
-class GpuMachine:
+class GpuMachine(SshMachine):
     """`with GpuMachine(worker="ssh-ed25519 …", cards=…) as machine: machine.port, machine.host_key`."""
 
+    package = "gpu_ssh"
+    program_name = "shary-gpu-host"
+
     def __init__(self, *, worker: str, cards: Iterable[Any]) -> None:
-        self._worker = worker
+        super().__init__(worker=worker)
         self._cards = tuple(cards)
         self.account = f"{_ACCOUNT}{os.getpid()}"
-        """The worker's account: root by another name, since its key starts one program only."""
-        slot = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-        # Runs beside each other must not take each other's user ids.
-        first = 200_000 + (os.getpid() % 1000) * 1000 + slot * 100_000_000
+        first = self.first_uid(200_000)
         self.uids = (first, first + 999)
-        self._sshd: subprocess.Popen[bytes] | None = None
-        self.port = 0
 
     # --- life -------------------------------------------------------------------------------------
 
-    def __enter__(self) -> "GpuMachine":
-        # sshd trusts keys only below folders that nobody else can write; the temporary folder is not one.
-        self.folder = Path(tempfile.mkdtemp(prefix="shary-sshd-", dir="/var/lib"))
-        self.folder.chmod(0o755)
+    def __exit__(self, *_: object) -> None:
+        super().__exit__()
+        shutil.rmtree(self.devices, ignore_errors=True)
+
+    def lay_out(self) -> None:
         # Device files work in /dev only: elsewhere they are often switched off.
         self.devices = Path(tempfile.mkdtemp(prefix="shary-", dir="/dev"))
         self.devices.chmod(0o755)
-        try:
-            self._lay_out()
-            self._make_account()
-            self.start_sshd()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.tidy_up()
-        self.stop_sshd()
-        subprocess.run(["userdel", "-f", self.account], capture_output=True, check=False)
-        shutil.rmtree(self.folder, ignore_errors=True)
-        shutil.rmtree(self.devices, ignore_errors=True)
-
-    def _lay_out(self) -> None:
-        folder = self.folder
-        key = asyncssh.generate_private_key("ssh-ed25519")
-        self.host_key = key.export_public_key().decode().strip()
-        (folder / "host_key").touch(mode=0o600)
-        (folder / "host_key").write_bytes(key.export_private_key())
-        self.program = build("gpu_ssh", folder / "shary-gpu-host.pyz")
-        self.keys, self.homes, self.state = folder / "keys", folder / "homes", folder / "state"
-        self.wipe = folder / "wipe"
-        self.keys.mkdir(mode=0o755)
-        self.wipe.mkdir()
-        self.wipe.chmod(0o1777)
-        self.config = folder / "shary-gpu-host.json"
-        self.smi = folder / "nvidia-smi"
-        self.smi.write_text(_NVIDIA_SMI.format(folder=folder))
+        self.homes = self.folder / "homes"
+        self.smi = self.folder / "nvidia-smi"
+        self.smi.write_text(_NVIDIA_SMI.format(folder=self.folder))
         self.smi.chmod(0o755)
-        self.driver = folder / "driver"
+        self.driver = self.folder / "driver"
         for number, card in enumerate(self._cards):
             (self.driver / "gpus" / card.pci).mkdir(parents=True)
             (self.driver / "gpus" / card.pci / "information").write_text(f"Device Minor: \t {number}\n")
         self.reset_driver()
-        forced = f"{self.program} --config {self.config}"
-        (self.keys / self.account).write_text(f'restrict,command="{forced}" {self._worker}\n')
+
+    def remove_accounts(self) -> None:
+        self.tidy_up()
 
     def reset_driver(self) -> None:
         """Put cards, device files and configuration back as they were at first."""
@@ -177,59 +130,10 @@ class GpuMachine:
         }
         self.config.write_text(json.dumps(values | changes))
 
-    def _make_account(self) -> None:
-        # A second name of root, so that the key's program may do its work without sudo on this machine.
-        self._run("useradd", "-o", "-u", "0", "-g", "0", "-M", "-N", "-d", "/", "-s", "/bin/sh", self.account)
-        self._run("usermod", "-p", "*", self.account)
-
-    # --- sshd -------------------------------------------------------------------------------------
-
-    def start_sshd(self) -> None:
-        """Start it, at the port of the first start, and wait until it answers."""
-        if not self.port:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                self.port = probe.getsockname()[1]
-        # sshd wants this folder for its half that has no rights.
-        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-        config = self.folder / "sshd_config"
-        config.write_text(_SSHD.format(port=self.port, folder=self.folder, keys=self.keys))
-        with (self.folder / "sshd.log").open("ab") as log:
-            self._sshd = subprocess.Popen(
-                ["/usr/sbin/sshd", "-D", "-e", "-f", str(config)], stdout=log, stderr=log, close_fds=True
-            )
-        deadline = time.monotonic() + 10
-        while True:
-            try:
-                with socket.create_connection(("127.0.0.1", self.port), timeout=1) as door:
-                    if door.recv(4) == b"SSH-":
-                        return
-            except OSError:
-                pass
-            if self._sshd.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"sshd does not start: {(self.folder / 'sshd.log').read_text()[-500:]}")
-            time.sleep(0.02)
-
-    def stop_sshd(self) -> None:
-        """Stop listening; who is inside stays inside, as with a real one."""
-        if self._sshd is not None:
-            self._sshd.send_signal(signal.SIGCONT)
-            self._sshd.terminate()
-            self._sshd.wait(timeout=5)
-            self._sshd = None
-
-    def freeze_sshd(self) -> None:
-        """Let connections come and nobody answer them."""
-        assert self._sshd is not None
-        self._sshd.send_signal(signal.SIGSTOP)
-
     def reboot(self) -> None:
         """Do what a restart does: nothing runs any more, and the driver makes its device files anew."""
         for entry in self.accounts():
-            # A login in the making runs as root still.
-            title = f"^sshd(-session)?: {entry.pw_name}[ @]"
-            subprocess.run(["pkill", "-KILL", "-f", title], capture_output=True, check=False)
-            self._kill(entry.pw_uid)
+            self.end_all(entry.pw_name, entry.pw_uid)
         self.reset_driver()
 
     # --- seen from outside ------------------------------------------------------------------------
@@ -250,37 +154,18 @@ class GpuMachine:
         tried = subprocess.run([*command, f"echo x > {self.node(number)}"], capture_output=True, check=False)
         return tried.returncode == 0
 
-    def sweep(self) -> "subprocess.CompletedProcess[str]":
-        """Do what the machine's timer does each minute."""
-        command = [str(self.program), "sweep", "--config", str(self.config)]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
-    def ask(self, request: object) -> Any:
-        """Ask the program as the worker's key does, but without ssh."""
-        text = request if isinstance(request, str) else json.dumps(request)
-        command = [str(self.program), "--config", str(self.config)]
-        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
-        return json.loads(done.stdout)
-
     def tidy_up(self) -> None:
         """Remove whatever a test has left."""
         for entry in self.accounts():
-            self._kill(entry.pw_uid)
+            self.end_all(entry.pw_name, entry.pw_uid)
             for command in (["userdel", "-f", entry.pw_name], ["groupdel", entry.pw_name]):
                 subprocess.run(command, capture_output=True, check=False)
         # The counter of user ids stays: what one test leaves must not look like the next one's.
-        for folder in (self.homes, self.state / "leases", self.wipe):
+        for folder in (self.homes, self.state / "leases"):
             shutil.rmtree(folder, ignore_errors=True)
         (self.state / "epochs.json").unlink(missing_ok=True)
-        self.wipe.mkdir(exist_ok=True)
-        self.wipe.chmod(0o1777)
+        self.empty_wipe()
         for file in self.keys.iterdir():
             if file.name != self.account:
                 file.unlink()
         self.reset_driver()
-
-    def _kill(self, uid: int) -> None:
-        subprocess.run(["pkill", "-KILL", "-U", str(uid)], capture_output=True, check=False)
-
-    def _run(self, *command: str) -> None:
-        subprocess.run(command, check=True, capture_output=True)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import asyncssh
 
 from adapters.emulators.lxd.shell import Shell
-from adapters.gpu_ssh.host.requests import MAX_BYTES
+from adapters.linux_host.host.requests import MAX_BYTES
 
 T = TypeVar("T")
 
