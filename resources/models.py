@@ -14,6 +14,7 @@ from accounts.limits import Limits
 from accounts.models import Organisation, User, validate_time_zone
 from resources.cables import Cable as Cable
 from resources.cables import CablePort as CablePort
+from resources.policies import PolicyChange as PolicyChange
 from resources.vlans import check_pool
 
 # A site that has not been heard for this long is shown as unreachable.
@@ -48,6 +49,12 @@ class Site(Limits):
         default=False,
         help_text="When a device reports an error that only an operator can judge: end the lease that runs on"
         " it. Otherwise its holder is told and goes on.",
+    )
+    second_person = models.BooleanField(
+        "two people for what cannot be taken back",
+        default=True,
+        help_text="Vouching for a device, and ending another project’s running lease, take a second person: another"
+        " operator of the site, or a federation manager.",
     )
     vlan_pool = models.CharField(
         "VLAN pool",
