@@ -1,5 +1,12 @@
 """The nouns of *who*."""
 
+from accounts.models.belonging import Invitation as Invitation
+from accounts.models.belonging import JoinRequest as JoinRequest
+from accounts.models.belonging import MembershipEvent as MembershipEvent
+from accounts.models.federation import HomeScope as HomeScope
+from accounts.models.federation import IdentityProvider as IdentityProvider
+from accounts.models.federation import LostMembership as LostMembership
+from accounts.models.federation import MappingRule as MappingRule
 from accounts.models.keys import PersonalToken as PersonalToken
 from accounts.models.keys import SshKey as SshKey
 from accounts.models.people import Organisation as Organisation

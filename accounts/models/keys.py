@@ -3,9 +3,11 @@
 from typing import ClassVar
 from uuid import UUID, uuid4
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from accounts.models.people import User
+from accounts.scopes import all_scopes
 
 
 class SshKey(models.Model):
@@ -38,6 +40,7 @@ class PersonalToken(models.Model):
     prefix = models.CharField(max_length=12)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
+    scopes = ArrayField(models.CharField(max_length=16), default=all_scopes)
     last_used_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
