@@ -1,5 +1,7 @@
 """The board by the REST API."""
 
+import gzip
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -88,6 +90,80 @@ def test_rows_can_be_filtered_searched_and_paged(script: Any) -> None:
     assert names(search="' OR true --") == []
     page = section(script, offset=1, limit=1)
     assert (page["total"], [row["name"] for row in page["rows"]]) == (3, ["L40S 1"])
+
+
+def groups_of(found: Any) -> list[tuple[str, str, str, int, int]]:
+    return [
+        (each["site"], each["kind"], each["model"], each["first"], each["rows"]) for each in found["groups"]
+    ]
+
+
+def test_groups_say_where_their_rows_stand_by_site_kind_or_model(script: Any) -> None:
+    beta, alpha = make_site("beta"), make_site("alpha")
+    make_resource(alpha, name="L4 1", attributes={"model": "L4"})
+    whole = make_resource(beta, name="A2 1", attributes={"model": "A2"})
+    make_resource(parent=whole, kind="gpu_slice", attributes={"model": "A2 half"})
+    make_resource(beta, name="Switch", kind="p4_switch", adapter="p4_switch", attributes={"model": "T2"})
+    by_site, by_kind = section(script), section(script, group="kind")
+    by_model = section(script, group="model")
+    assert groups_of(by_site) == [
+        ("alpha", "gpu", "", 0, 1),
+        ("beta", "gpu", "", 1, 2),
+        ("beta", "p4_switch", "", 3, 1),
+    ]
+    assert groups_of(by_kind) == groups_of(by_site)
+    assert groups_of(by_model) == [
+        ("beta", "gpu", "A2", 0, 2),
+        ("alpha", "gpu", "L4", 2, 1),
+        ("beta", "p4_switch", "T2", 3, 1),
+    ]
+    assert [group["devices"] for group in by_model["groups"]] == [1, 1, 1]
+    assert by_model["rows"][0]["name"] == "A2 1"
+    for found in (by_site, by_model):
+        assert [row["place"] for row in found["rows"]] == [0, 1, 2, 3]
+    assert groups_of(section(script, model="L4")) == [("alpha", "gpu", "", 0, 1)]
+
+
+def test_only_what_is_free_right_now(script: Any) -> None:
+    taken, free = make_resource(), make_resource()
+    make_resource(in_service=False)
+    book_lease(taken, starts_at=datetime.now(UTC) - timedelta(hours=1), hours=3, status=Status.ACTIVE)
+    book_lease(free, starts_at=next_hour(after_h=5))
+    found = section(script, free="true")
+    assert [row["id"] for row in found["rows"]] == [str(free.pk)]
+    assert (found["total"], len(found["entries"])) == (1, 1)
+
+
+def test_how_many_are_free_over_time(script: Any) -> None:
+    site, start = make_site("alpha"), next_hour()
+    first, second = make_resource(site), make_resource(site)
+    make_resource(site, in_service=False)
+    part = make_resource(parent=second)
+    book_lease(first, starts_at=start + timedelta(hours=1), hours=1)
+    book_lease(part, starts_at=start + timedelta(hours=2, minutes=30), hours=1)
+    asked = {"from": start.isoformat(), "to": (start + timedelta(hours=6)).isoformat(), "step_s": "3600"}
+    (group,) = script.get(f"{URL}free/", asked).json()["groups"]
+    assert (group["site"], group["kind"], group["usable"]) == ("alpha", "gpu", 2)
+    # The minute before and after for preparation and clean-up takes the neighbouring hours along.
+    assert group["free"] == [1, 1, 0, 1, 2, 2]
+    assert codes(
+        script.get(f"{URL}free/", asked | {"step_s": "300", "to": (start + timedelta(days=9)).isoformat()})
+    ) == (
+        400,
+        "invalid",
+    )
+
+
+def test_a_long_answer_comes_packed_to_whoever_can_unpack(script: Any) -> None:
+    make_reservation([make_resource() for _ in range(20)])
+    start = next_hour()
+    asked = {"from": start.isoformat(), "to": (start + timedelta(days=1)).isoformat()}
+    plain = script.get(URL, asked)
+    packed = script.get(URL, asked, headers={"Accept-Encoding": "gzip, br"})
+    assert "Content-Encoding" not in plain.headers
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert len(packed.content) < len(plain.content) / 5
+    assert json.loads(gzip.decompress(packed.content))["rows"] == plain.json()["rows"]
 
 
 def test_an_entry_has_its_window_its_margins_and_its_state(script: Any) -> None:
@@ -189,6 +265,7 @@ def test_the_board_asks_three_times_at_most_however_many_rows(script: Any) -> No
         {"to": "9999-12-31T00:00:00Z"},
         {"from": "2031-01-01T00:00:00Z", "to": "2030-01-01T00:00:00Z"},
         {"from": "2030-01-01T00:00:00Z", "to": "2032-01-01T00:00:00Z"},
+        {"group": "owner"},
         {"limit": "501"},
         {"limit": "x"},
         {"offset": "-1"},
