@@ -21,7 +21,7 @@ from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.viewsets import ViewSetMixin
 
-from reservations.encrypted import EncryptedTextField
+from accounts.encrypted import EncryptedTextField
 from reservations.errors import Invalid
 from reservations.models import IdempotencyKey
 from shary_portal.problems import CONTENT_TYPE

@@ -25,6 +25,9 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "allauth",
     "allauth.account",
+    "allauth.socialaccount",
+    "accounts.federation.oidc",
+    "accounts.federation.saml",
     "rest_framework",
     "django_filters",
     "drf_spectacular",
@@ -96,10 +99,7 @@ def database_from(url: str, *, pooled: bool = False) -> dict[str, object]:
 
 
 AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = [
-    "django.contrib.auth.backends.ModelBackend",
-    "allauth.account.auth_backends.AuthenticationBackend",
-]
+AUTHENTICATION_BACKENDS = ["accounts.sso.PortalBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
@@ -114,6 +114,23 @@ ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_ON_GET = False
+SOCIALACCOUNT_ADAPTER = "accounts.sso.SignOnPolicy"
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
+SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = False
+SOCIALACCOUNT_EMAIL_REQUIRED = False
+SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
+SOCIALACCOUNT_LOGIN_ON_GET = False
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_UID_MAX_LENGTH = 300
+# Providers answer for themselves on https; development and tests also know some on this very machine.
+SHARY_LOOPBACK_ISSUERS = False
+# Identities that providers keep for tests, and that are nobody: by subject, address or principal name.
+SHARY_REFUSED_IDENTITIES = env.list("SHARY_REFUSED_IDENTITIES", default=["test@MyAccessID.org"])
+# What this portal is called among SAML providers; empty: the address of its metadata.
+SHARY_SAML_ENTITY_ID = env("SHARY_SAML_ENTITY_ID", default="")
+# PEM texts: requests are signed with them, and answers can be encrypted to us.
+SHARY_SAML_CERTIFICATE = env.str("SHARY_SAML_CERTIFICATE", default="", multiline=True)
+SHARY_SAML_KEY = env.str("SHARY_SAML_KEY", default="", multiline=True)
 
 # Rights over what is others' (operators, auditors, federation managers) count only with a second factor.
 SHARY_REQUIRE_SECOND_FACTOR = env.bool("SHARY_REQUIRE_SECOND_FACTOR", default=False)

@@ -26,6 +26,7 @@ DATABASES = {
 EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
 EMAIL_FILE_PATH = STATE_DIR / "mail"
 WHITENOISE_USE_FINDERS = True
+SHARY_LOOPBACK_ISSUERS = True
 _PASSWORD = env("SHARY_DEMONSTRATION_PASSWORD", default="")
 SHARY_DEMONSTRATION_ACCOUNTS = [
     {"email": person.email, "password": _PASSWORD, "role": person.says}

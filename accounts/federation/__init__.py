@@ -1,0 +1,1 @@
+"""Signing in with a home organisation: who vouches, what they say, and what it gives here."""

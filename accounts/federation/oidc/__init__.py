@@ -1,0 +1,1 @@
+"""OpenID Connect, with the checks that hostile providers call for."""
