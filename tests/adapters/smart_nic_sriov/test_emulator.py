@@ -15,7 +15,7 @@ from adapters.smart_nic_sriov.links import read_card
 from adapters.smart_nic_sriov.messages import attribute
 from adapters.smart_nic_sriov.settings import DESCRIPTION
 from tests.adapters.smart_nic_sriov.conftest import target_for
-from tests.adapters.smart_nic_sriov.test_adapter import order_for
+from tests.adapters.smart_nic_sriov.orders import order_for
 
 ROOT = Path(__file__).parents[3]
 MAC, VLAN, LINK, RATE, GUID = 1, 2, 5, 6, 10
