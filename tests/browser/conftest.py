@@ -31,6 +31,7 @@ from playwright.sync_api import (
 from accounts.models import Project, User
 from resources.models import Resource, Site
 from tests.factories import make_project, make_resource, make_site, make_user
+from tests.lacking import give_up
 from tests.quiet_network import quiet_network
 
 # Playwright's synchronous interface keeps an event loop in this thread, and Django would refuse to
@@ -67,10 +68,7 @@ def browser_type_launch_args() -> dict[str, Any]:
     """How to start the browser; where there is none, say so, and in CI fail."""
     path = find_chromium()
     if path is None:
-        message = "No Chromium was found; install it (`apt-get install chromium`) to run the browser tests."
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
+        give_up("No Chromium was found; install it (`apt-get install chromium`) to run the browser tests.")
     return {"executable_path": path, "args": ARGUMENTS}
 
 

@@ -10,6 +10,7 @@ from adapters.gpu_lxd.settings import settings_of
 from tests.adapters.gpu_lxd.borrowing import cards_in, own_order, start, switches
 from tests.adapters.gpu_lxd.conftest import A100, H100
 from tests.adapters.gpu_lxd.figo_site import figo_site
+from tests.lacking import give_up
 
 __all__ = ["own_order"]
 
@@ -54,7 +55,7 @@ def host(tmp_path):
         try:
             os.mknod(folder / "7", 0o600 | 0o020000, os.makedev(*node))
         except PermissionError:
-            pytest.skip("making device files needs root")
+            give_up("making device files needs root")
 
     opens(100, (195, 255))
     return Host(root=tmp_path), opens

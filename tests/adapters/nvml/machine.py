@@ -14,6 +14,7 @@ from adapters.emulators.nvml.build import (
     preload,
     write_machine,
 )
+from tests.lacking import give_up
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +23,7 @@ def nvml_library(tmp_path_factory):
     try:
         library = build(tmp_path_factory.mktemp("nvml"))
     except CannotBuild as problem:
-        pytest.skip(str(problem))
+        give_up(str(problem))
     preload(library)
     return library
 

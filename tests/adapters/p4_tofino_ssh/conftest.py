@@ -1,6 +1,5 @@
 """An emulated switch, a real one made of this machine's own sshd, and somebody who wants in."""
 
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +11,7 @@ from adapters.emulators.p4_tofino_ssh import TofinoEmulator
 from adapters.p4_tofino_ssh.adapter import P4TofinoSsh
 from tests.adapters.gpu_lxd.holder import SshHolder
 from tests.daemons.sshd.switch import SwitchMachine, what_is_missing
+from tests.lacking import give_up
 
 
 @pytest.fixture(scope="session")
@@ -38,9 +38,7 @@ def real_switch(worker_key: asyncssh.SSHKey) -> Iterator[SwitchMachine]:
     """This machine, with an sshd for the tests and real accounts of tenants."""
     missing = what_is_missing()
     if missing:
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
+        give_up(missing)
     with SwitchMachine(worker=worker_key.export_public_key().decode().strip()) as switch:
         yield switch
 
