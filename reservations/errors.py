@@ -61,6 +61,7 @@ class LeasesInTheWay(Refusal):
 
 Reason = Literal[
     "taken",
+    "held",
     "maintenance",
     "quarantined",
     "unhealthy",

@@ -15,6 +15,15 @@ MOST_RESOURCES = 64
 SEARCH_AHEAD = timedelta(days=14)
 """How far the nearest windows are looked for when the asked one is taken."""
 
+HOLD_RENEWALS = 3
+"""How often a hold can be made to last for as long again."""
+MOST_HOLDS = 3
+"""What one person can hold at once, offers of the wait list not counted."""
+HELD_AT_MOST = timedelta(minutes=20)
+HELD_IS_FORGOTTEN_AFTER = timedelta(hours=1)
+"""Nobody holds one device for longer than the former within the latter without booking it."""
+KEEP_HOLDS = timedelta(days=1)
+
 UNHEALTHY_MATTERS_WITHIN = timedelta(hours=1)
 """An unhealthy device is refused for starts this near; later ones may find it mended."""
 

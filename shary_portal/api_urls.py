@@ -9,6 +9,7 @@ from accounts.api.tokens import TokenDoor
 from reservations.api.artefacts import ArtefactDoor
 from reservations.api.calendar import CalendarDoor
 from reservations.api.free import FindSlotDoor, FreeDoor
+from reservations.api.holds import HoldDoor
 from reservations.api.leases import LeaseDoor
 from reservations.api.maintenance import MaintenanceDoor
 from reservations.api.reservations import ReservationDoor
@@ -30,6 +31,7 @@ router.register("calendar", CalendarDoor)
 router.register("free", FreeDoor)
 router.register("find-slot", FindSlotDoor)
 router.register("reservations", ReservationDoor)
+router.register("holds", HoldDoor)
 router.register("leases", LeaseDoor)
 router.register("artefacts", ArtefactDoor)
 router.register("maintenance", MaintenanceDoor)

@@ -56,19 +56,22 @@ class RowShape(serializers.Serializer[Any]):
 class EntryShape(serializers.Serializer[Any]):
     """A time in which a resource is occupied."""
 
-    id = serializers.UUIDField(help_text="Of the lease, or of the maintenance window.")
-    type = serializers.ChoiceField(choices=["lease", "maintenance"])
+    id = serializers.UUIDField(help_text="Of the lease, of the maintenance window, or of the hold.")
+    type = serializers.ChoiceField(choices=["lease", "maintenance", "hold"])
     row = serializers.UUIDField()
     starts_at = serializers.DateTimeField()
     ends_at = serializers.DateTimeField()
     occupied_from = serializers.DateTimeField(help_text="With the preparation before.")
     occupied_to = serializers.DateTimeField(help_text="With the clean-up after.")
-    state = serializers.CharField(help_text="The lease's status in lower case, or “maintenance”.")
+    state = serializers.CharField(help_text="The lease's status in lower case, “maintenance” or “held”.")
     mine = serializers.BooleanField()
     can_change = serializers.BooleanField()
     reservation = serializers.UUIDField(allow_null=True, help_text="Where one may see it.")
     title = serializers.CharField(allow_blank=True, help_text="What for, where one may know.")
     who = serializers.CharField(allow_blank=True, help_text="Who, where one may know.")
+    expires_at = serializers.DateTimeField(
+        allow_null=True, help_text="When a hold runs out if it is not booked."
+    )
     via = serializers.UUIDField(allow_null=True, help_text="The whole or part that takes this along.")
 
 
@@ -167,7 +170,7 @@ class CalendarDoor(Door[CalendarEntry]):
         section = self._section(asked, offset=asked["offset"], limit=asked["limit"])
         moments = {"from": section.earliest, "to": section.latest, "now": self.now}
         head = ",".join(f'"{name}":"{moment.isoformat()}"' for name, moment in moments.items())
-        return _answer(request, f"{{{head},{board(section, user=self.person)}}}")
+        return _answer(request, f"{{{head},{board(section, user=self.person, now=self.now)}}}")
 
     @extend_schema(operation_id="calendar_free", parameters=[FreeOverTimeQuery], responses=FreeOverTimeShape)
     @action(detail=False, url_path="free")

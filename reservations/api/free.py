@@ -13,7 +13,7 @@ from accounts.api.door import Door, Moment
 from reservations.api.asked import AskedSlots, asks_of, ties_of
 from reservations.api.shapes import SlotsShape
 from reservations.policy import SEARCH_AHEAD
-from reservations.selectors.availability import Wanted, free_resource_ids
+from reservations.selectors.availability import HeldBy, Wanted, free_resource_ids
 from reservations.services.asks import check_asks
 from reservations.services.choosing import pool_for
 from reservations.services.windows import BookedWindow
@@ -54,7 +54,13 @@ class FreeDoor(Door[Resource]):
         if asked["to"] <= starts_at:
             raise serializers.ValidationError({"to": ["The end must come after the start."]})
         wanted = Wanted(kind=asked["kind"], model=asked["model"], site=asked["site"])
-        free = free_resource_ids(wanted, starts_at=starts_at, ends_at=asked["to"], limit=asked["limit"])
+        free = free_resource_ids(
+            wanted,
+            starts_at=starts_at,
+            ends_at=asked["to"],
+            limit=asked["limit"],
+            held=HeldBy(now=self.now, by_others_than=self.person),
+        )
         return HttpResponse(described(free), content_type="application/json")
 
 

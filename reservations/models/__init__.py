@@ -8,6 +8,8 @@ from reservations.models.errands import Build as Build
 from reservations.models.errands import Rehearsal as Rehearsal
 from reservations.models.geometry import GeometryChange as GeometryChange
 from reservations.models.handover import Handover as Handover
+from reservations.models.hold import HeldResource as HeldResource
+from reservations.models.hold import Hold as Hold
 from reservations.models.idempotency import IdempotencyKey as IdempotencyKey
 from reservations.models.lease import Lease as Lease
 from reservations.models.lease import LeaseEvent as LeaseEvent

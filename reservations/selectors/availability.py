@@ -3,13 +3,14 @@
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
 from django.db.models import Q
 
+from accounts.models import User
 from resources.models import Cover, Resource
 
 
@@ -22,6 +23,31 @@ class Wanted:
     site: str = ""
     minimum: Mapping[str, float] | None = None
     """Least values of numeric attributes: `{"memory_gib": 40}`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldBy:
+    """Which holds keep a device from being had: all of them, or those of others that still last."""
+
+    now: datetime | None = None
+    by_others_than: User | None = None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the statements need to know of it."""
+        person = self.by_others_than
+        return {
+            "held_after": self.now or datetime(1970, 1, 1, tzinfo=UTC),
+            "held_not_by": -1 if person is None or person.pk is None else person.pk,
+        }
+
+
+HELD_BY_ANYBODY = HeldBy()
+
+# Holds are few: this is asked once and then looked up.
+_COUNTS = """(e.hold_id IS NULL OR e.hold_id IN (
+    SELECT id FROM reservations_hold
+    WHERE over_at IS NULL AND expires_at > %(held_after)s AND holder_id <> %(held_not_by)s))"""
 
 
 def bookable_resources(wanted: Wanted) -> Any:
@@ -41,7 +67,7 @@ def bookable_resources(wanted: Wanted) -> Any:
 # The busy ones are fetched through the index on (kind, occupies), once, and then taken away.
 # Asking for each resource on its own would probe the calendar as often as there are resources.
 # Who would do is found first: only their preparation and clean-up widen the window that is fetched.
-_FREE = """
+_FREE = f"""
 WITH wanted AS MATERIALIZED (
     SELECT r.id, r.site_id, r.name, tstzrange(%(starts_at)s - r.preparation_s * interval '1 second',
                                               %(ends_at)s + r.cleanup_s * interval '1 second') AS needs
@@ -52,13 +78,13 @@ WITH wanted AS MATERIALIZED (
       AND (s.longest_lease IS NULL OR s.longest_lease >= %(ends_at)s - %(starts_at)s)
 ), busy AS MATERIALIZED (
     SELECT e.resource_id, e.occupies FROM reservations_calendarentry e
-    WHERE e.holding AND e.kind = %(kind)s AND e.occupies && (
+    WHERE e.holding AND e.kind = %(kind)s AND {_COUNTS} AND e.occupies && (
         SELECT tstzrange(min(lower(needs)), max(upper(needs))) FROM wanted HAVING count(*) > 0)
 )
 SELECT wanted.id FROM wanted
 WHERE NOT EXISTS (SELECT 1 FROM busy WHERE busy.resource_id = wanted.id AND busy.occupies && wanted.needs)
 ORDER BY wanted.site_id, wanted.name LIMIT %(limit)s
-"""
+"""  # noqa: S608 - put together from constants only
 
 
 def free_resource_ids(
@@ -68,6 +94,7 @@ def free_resource_ids(
     ends_at: datetime,
     limit: int = 100,
     health_matters: bool = False,
+    held: HeldBy = HELD_BY_ANYBODY,
 ) -> list[UUID]:
     """Return the resources of a kind that are free for the whole window, in one statement.
 
@@ -77,7 +104,8 @@ def free_resource_ids(
     with connection.cursor() as cursor:
         cursor.execute(
             _FREE,
-            {
+            held.parameters
+            | {
                 "kind": wanted.kind,
                 "model": wanted.model,
                 "site": wanted.site,
@@ -98,15 +126,17 @@ class Busy:
     starts_at: datetime
     ends_at: datetime
     is_maintenance: bool
+    held_until: datetime | None = None
+    """For somebody who is about to book it, and until when at the latest."""
 
 
-_BUSY = """
-SELECT e.resource_id, lower(e.occupies), upper(e.occupies), e.maintenance_id IS NOT NULL
-FROM reservations_calendarentry e
+_BUSY = f"""
+SELECT e.resource_id, lower(e.occupies), upper(e.occupies), e.maintenance_id IS NOT NULL, h.expires_at
+FROM reservations_calendarentry e LEFT JOIN reservations_hold h ON h.id = e.hold_id
 WHERE e.holding AND e.resource_id = ANY(%(resources)s) AND e.occupies && tstzrange(%(earliest)s, %(latest)s)
-  AND (e.lease_id IS NULL OR e.lease_id <> ALL(%(ignoring)s))
+  AND (e.lease_id IS NULL OR e.lease_id <> ALL(%(ignoring)s)) AND {_COUNTS}
 ORDER BY lower(e.occupies)
-"""
+"""  # noqa: S608 - put together from constants only
 
 
 def busy_times(
@@ -115,12 +145,14 @@ def busy_times(
     earliest: datetime,
     latest: datetime,
     ignoring: Sequence[UUID] = (),
+    held: HeldBy = HELD_BY_ANYBODY,
 ) -> list[Busy]:
-    """Return when the resources are occupied, earliest first, leaving out some leases."""
+    """Return when the resources are occupied, earliest first, leaving out some leases and holds."""
     with connection.cursor() as cursor:
         cursor.execute(
             _BUSY,
-            {
+            held.parameters
+            | {
                 "resources": list(resource_ids),
                 "earliest": earliest,
                 "latest": latest,
@@ -128,7 +160,13 @@ def busy_times(
             },
         )
         return [
-            Busy(resource_id=row[0], starts_at=row[1], ends_at=row[2], is_maintenance=row[3])
+            Busy(
+                resource_id=row[0],
+                starts_at=row[1],
+                ends_at=row[2],
+                is_maintenance=row[3],
+                held_until=row[4],
+            )
             for row in cursor.fetchall()
         ]
 

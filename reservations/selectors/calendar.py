@@ -81,31 +81,35 @@ WITH matching AS MATERIALIZED ({matching}), groups AS MATERIALIZED (
     SELECT project_id, role FROM accounts_membership
     WHERE user_id = %(user)s AND (expires_at IS NULL OR expires_at > now())
 ), shown AS (
-    SELECT p.id AS resource_id, e.lease_id, e.maintenance_id, lower(e.occupies) AS occupied_from,
+    SELECT p.id AS resource_id, e.lease_id, e.maintenance_id, e.hold_id, lower(e.occupies) AS occupied_from,
            upper(e.occupies) AS occupied_to
     FROM page p JOIN reservations_calendarentry e ON e.resource_id = p.id
     WHERE e.holding AND e.exclusive AND e.occupies && tstzrange(%(earliest)s, %(latest)s)
     UNION ALL
-    SELECT p.id, e.lease_id, e.maintenance_id, lower(e.occupies), upper(e.occupies)
+    SELECT p.id, e.lease_id, e.maintenance_id, e.hold_id, lower(e.occupies), upper(e.occupies)
     FROM page p JOIN reservations_calendarentry e ON e.resource_id = p.id
     WHERE e.holding AND NOT e.exclusive AND e.occupies && tstzrange(%(earliest)s, %(latest)s)
     UNION ALL
-    SELECT p.id, l.id, NULL, l.starts_at, l.ends_at
+    SELECT p.id, l.id, NULL, NULL, l.starts_at, l.ends_at
     FROM page p JOIN resources_cover c ON c.part_id = p.id
     JOIN reservations_lease l ON l.resource_id = c.whole_id
     WHERE l.status = 'RELEASED' AND l.starts_at < %(latest)s AND l.ends_at > %(earliest)s
       AND l.starts_at > %(earliest)s::timestamptz - interval '40 days'
 ), known AS (
     SELECT x.*, l.resource_id AS leased, l.status, l.starts_at, l.ends_at, v.id AS reservation_id, v.purpose,
-           v.holder_id, v.holder_id = %(user)s AS is_holder, j.role,
-           v.holder_id = %(user)s OR j.role IS NOT NULL OR %(reads_everything)s
+           coalesce(v.holder_id, h.holder_id) AS holder_id,
+           coalesce(v.holder_id, h.holder_id) = %(user)s AS is_holder, j.role,
+           coalesce(v.holder_id, h.holder_id) = %(user)s OR j.role IS NOT NULL OR %(reads_everything)s
                OR EXISTS (SELECT 1 FROM operated o WHERE o.site_id = r.site_id) AS may_know,
-           m.resource_id AS maintained, m.reason, m.starts_at AS maintained_from, m.ends_at AS maintained_to
+           m.resource_id AS maintained, m.reason, m.starts_at AS maintained_from, m.ends_at AS maintained_to,
+           h.starts_at AS held_from, h.ends_at AS held_to, h.expires_at
     FROM shown x JOIN resources_resource r ON r.id = x.resource_id
     LEFT JOIN reservations_lease l ON l.id = x.lease_id
     LEFT JOIN reservations_reservation v ON v.id = l.reservation_id
     LEFT JOIN joined j ON j.project_id = v.project_id
     LEFT JOIN resources_maintenancewindow m ON m.id = x.maintenance_id
+    LEFT JOIN reservations_hold h ON h.id = x.hold_id
+    WHERE x.hold_id IS NULL OR h.expires_at > %(now)s
 )
 SELECT coalesce((SELECT sum(rows) FROM groups), 0),
 (SELECT coalesce(json_agg(g ORDER BY g.first), '[]') FROM (
@@ -121,30 +125,37 @@ SELECT coalesce((SELECT sum(rows) FROM groups), 0),
                 WHEN r.health = 'unhealthy' THEN r.health_detail ELSE '' END AS why
     FROM page p JOIN resources_resource r ON r.id = p.id JOIN matching m ON m.id = p.id) o)::text,
 (SELECT coalesce(json_agg(o ORDER BY o.occupied_from, o."row"), '[]') FROM (
-    SELECT coalesce(lease_id, maintenance_id) AS id,
-           CASE WHEN lease_id IS NULL THEN 'maintenance' ELSE 'lease' END AS type,
+    SELECT coalesce(lease_id, maintenance_id, hold_id) AS id,
+           CASE WHEN lease_id IS NOT NULL THEN 'lease' WHEN hold_id IS NOT NULL THEN 'hold'
+                ELSE 'maintenance' END AS type,
            resource_id AS "row",
-           coalesce(starts_at, maintained_from) AS starts_at,
-           coalesce(ends_at, maintained_to) AS ends_at,
+           coalesce(starts_at, maintained_from, held_from) AS starts_at,
+           coalesce(ends_at, maintained_to, held_to) AS ends_at,
            occupied_from, occupied_to,
-           coalesce(lower(status), 'maintenance') AS state,
+           CASE WHEN hold_id IS NOT NULL THEN 'held' ELSE coalesce(lower(status), 'maintenance') END AS state,
            coalesce(is_holder OR role IS NOT NULL, false) AS mine,
            coalesce((is_holder OR role = 'leader' OR %(is_manager)s)
                AND status IN ('REQUESTED', 'SCHEDULED', 'PROVISIONING', 'ACTIVE'), false) AS can_change,
            CASE WHEN may_know THEN reservation_id END AS reservation,
-           CASE WHEN lease_id IS NULL THEN reason WHEN may_know THEN purpose ELSE '' END AS title,
-           CASE WHEN may_know AND lease_id IS NOT NULL THEN (
+           CASE WHEN maintenance_id IS NOT NULL THEN reason
+                WHEN may_know AND lease_id IS NOT NULL THEN purpose ELSE '' END AS title,
+           CASE WHEN may_know AND maintenance_id IS NULL THEN (
                SELECT coalesce(nullif(trim(u.first_name || ' ' || u.last_name), ''), u.username)
                FROM accounts_user u WHERE u.id = holder_id) ELSE '' END AS who,
-           nullif(coalesce(leased, maintained), resource_id) AS via
+           expires_at,
+           nullif(CASE WHEN hold_id IS NULL THEN coalesce(leased, maintained) ELSE (
+               SELECT d.resource_id FROM reservations_heldresource d JOIN resources_cover c
+                 ON (c.whole_id = d.resource_id AND c.part_id = known.resource_id)
+                 OR (c.part_id = d.resource_id AND c.whole_id = known.resource_id)
+               WHERE d.hold_id = known.hold_id ORDER BY c.depth LIMIT 1) END, resource_id) AS via
     FROM known) o)::text
 """
 
 
-def board(section: Section, *, user: User) -> str:
+def board(section: Section, *, user: User, now: datetime) -> str:
     """Return the groups, rows and entries of a section as JSON, as far as the person may see it.
 
-    Everybody sees when a device is busy. Who has it and for what is for members of the same project,
+    Everybody sees when a device is busy or held. Who has it and for what is for members of the same project,
     for operators of the site, for auditors and for federation managers: `reservations.rules`, in one statement.
     """
     roles = federation_roles(user)
@@ -157,6 +168,7 @@ def board(section: Section, *, user: User) -> str:
                 "offset": section.offset,
                 "limit": section.limit,
                 "user": user.pk,
+                "now": now,
                 "rights_count": user.rights_count,
                 "reads_everything": bool(roles & RESERVATION["see"]),
                 "is_manager": bool(roles & RESERVATION["change"]),

@@ -11,6 +11,7 @@ from accounts.models import Project, User
 from reservations.errors import CannotBook, NotAllowed, WishRefusal
 from reservations.models import Artefact, Lease, Reservation
 from reservations.policy import UNHEALTHY_MATTERS_WITHIN
+from reservations.selectors.availability import HeldBy
 from reservations.services.asks import Ask, check_asks, check_choices
 from reservations.services.choosing import cannot_book, pool_for
 from reservations.services.engine.doorbell import ring_after_commit
@@ -66,7 +67,7 @@ def book(request: Request, *, now: datetime) -> Reservation:
                 raise
             if is_taken(error) and all(ask.is_named for ask in request.asks):
                 break  # there is no other device to try
-    raise cannot_book(request.asks, window, now=now, zone=zone, ties=request.ties)
+    raise cannot_book(request.asks, window, now=now, zone=zone, ties=request.ties, person=request.user)
 
 
 def check_booking(request: Request, *, now: datetime) -> list[UUID]:
@@ -81,11 +82,12 @@ def check_booking(request: Request, *, now: datetime) -> list[UUID]:
         earliest=window.starts_at - timedelta(days=1),
         latest=window.ends_at + timedelta(days=1),
         ties=request.ties,
+        held=HeldBy(now=now, by_others_than=request.user),
     )
     with transaction.atomic():
         lines = pool.choose(window)
         if lines is None:
-            raise cannot_book(request.asks, window, now=now, zone=zone, ties=request.ties)
+            raise cannot_book(request.asks, window, now=now, zone=zone, ties=request.ties, person=request.user)
         picks = [
             (place, request.asks[place], resource) for place, line in enumerate(lines) for resource in line
         ]
@@ -112,9 +114,10 @@ def _chosen(request: Request, window: BookedWindow, *, now: datetime, zone: str)
         return [(place, ask.resource) for place, ask in enumerate(asks) if ask.resource is not None]
     latest = window.ends_at + timedelta(days=1)
     earliest = window.starts_at - timedelta(days=1)
-    lines = pool_for(asks, earliest=earliest, latest=latest, ties=request.ties).choose(window)
+    held = HeldBy(now=now, by_others_than=request.user)
+    lines = pool_for(asks, earliest=earliest, latest=latest, ties=request.ties, held=held).choose(window)
     if lines is None:
-        raise cannot_book(asks, window, now=now, zone=zone, ties=request.ties)
+        raise cannot_book(asks, window, now=now, zone=zone, ties=request.ties, person=request.user)
     return [(place, resource.pk) for place, line in enumerate(lines) for resource in line]
 
 
@@ -127,7 +130,7 @@ def _enter(
     now: datetime,
     zone: str,
 ) -> Reservation:
-    resources = locked_resources([key for _, key in chosen])
+    resources = locked_resources([key for _, key in chosen], person=request.user, window=window, now=now)
     if missing := [place for place, key in chosen if key not in resources]:
         raise CannotBook(tuple(_unknown(place, request.asks[place]) for place in missing))
     _refuse_what_cannot_be(

@@ -114,7 +114,9 @@ def _reschedule(
     zone = zone_of(actor)
     try:
         with transaction.atomic():
-            resources = locked_resources([lease.resource_id for lease in leases])
+            resources = locked_resources(
+                [lease.resource_id for lease in leases], person=actor, window=window, now=now
+            )
             leases = list(
                 Lease.objects.select_related("resource__site")
                 .select_for_update(of=("self",), no_key=True)
@@ -151,7 +153,9 @@ def _reschedule(
         if not is_lost_race(error):
             raise
         asks = [Ask(resource=lease.resource_id) for lease in leases]
-        raise cannot_book(asks, window, now=now, zone=zone, ignoring=[lease.pk for lease in leases]) from error
+        raise cannot_book(
+            asks, window, now=now, zone=zone, ignoring=[lease.pk for lease in leases], person=actor
+        ) from error
     return reservation
 
 

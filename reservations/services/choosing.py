@@ -5,9 +5,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from reservations.errors import CannotBook, Window, WishRefusal
+from accounts.models import User
+from reservations.errors import CannotBook, Reason, Window, WishRefusal
 from reservations.policy import SEARCH_AHEAD
-from reservations.selectors.availability import Busy, Wanted, bookable_resources, busy_times, relatives
+from reservations.selectors.availability import (
+    HELD_BY_ANYBODY,
+    Busy,
+    HeldBy,
+    Wanted,
+    bookable_resources,
+    busy_times,
+    relatives,
+)
 from reservations.selectors.links import neighbours_of, network_of
 from reservations.services.asks import Ask
 from reservations.services.windows import BookedWindow
@@ -170,22 +179,15 @@ class Pool:
         when = f" until {say_moment(until, zone)}" if until else ""
         resource = self.resources.get(shortfall.named or "")
         if resource is not None:
-            maintained = any(
-                busy.is_maintenance
-                and busy.resource_id == resource.pk
-                and busy.starts_at < window.ends_at + timedelta(seconds=resource.cleanup_s)
-                and busy.ends_at > window.starts_at - timedelta(seconds=resource.preparation_s)
-                for busy in self.busy
-            )
-            verb = "is in maintenance" if maintained else "is taken"
+            reason, until = self._occupied_by(resource, window, until)
+            when = f" until {say_moment(until, zone)}" if until else ""
+            message = f"{resource} {_IS[reason]}{when}; {_WAY_OUT[reason]}."
+            if shortfall.never:
+                message = f"{resource} can never be had together with the rest of this ask."
             return WishRefusal(
                 wish=shortfall.ask,
-                reason="maintenance" if maintained else "taken",
-                message=(
-                    f"{resource} can never be had together with the rest of this ask."
-                    if shortfall.never
-                    else f"{resource} {verb}{when}; choose another time or another device."
-                ),
+                reason=reason,
+                message=message,
                 resource=resource.pk,
                 resource_name=str(resource),
                 never=shortfall.never,
@@ -203,6 +205,36 @@ class Pool:
             wish=shortfall.ask, reason="not_enough", message=message, never=shortfall.never, until=until
         )
 
+    def _occupied_by(
+        self, resource: Resource, window: BookedWindow, until: datetime | None
+    ) -> tuple[Reason, datetime | None]:
+        """Return what keeps a device from being had in a window, and until when."""
+        inside = [
+            busy
+            for busy in self.busy
+            if busy.resource_id == resource.pk
+            and busy.starts_at < window.ends_at + timedelta(seconds=resource.cleanup_s)
+            and busy.ends_at > window.starts_at - timedelta(seconds=resource.preparation_s)
+        ]
+        if any(busy.is_maintenance for busy in inside):
+            return "maintenance", until
+        # Held until somebody has made up their mind, which is long before the end of the window that they want.
+        if inside and all(busy.held_until is not None for busy in inside):
+            return "held", max(busy.held_until for busy in inside if busy.held_until is not None)
+        return "taken", until
+
+
+_IS: dict[Reason, str] = {
+    "maintenance": "is in maintenance",
+    "held": "is held for somebody who is about to book it,",
+    "taken": "is taken",
+}
+_WAY_OUT: dict[Reason, str] = {
+    "maintenance": "choose another time or another device",
+    "held": "look again then, or choose another time or another device",
+    "taken": "choose another time or another device",
+}
+
 
 def pool_for(
     asks: Sequence[Ask],
@@ -211,10 +243,11 @@ def pool_for(
     latest: datetime,
     ignoring: Sequence[UUID] = (),
     ties: Ties = frozenset(),
+    held: HeldBy = HELD_BY_ANYBODY,
 ) -> Pool:
     """Return what could meet the asks, and when it is occupied between two moments.
 
-    `ignoring` are leases that do not count, because they are the ones being changed.
+    `ignoring` are leases that do not count, because they are the ones being changed; `held` says which holds do.
     """
     found: dict[UUID, Resource] = {}
     named = [ask.resource for ask in asks if ask.resource is not None]
@@ -225,7 +258,7 @@ def pool_for(
         for resource in bookable_resources(wanted).select_related("site"):
             found[resource.pk] = resource
     kin = relatives(found)
-    busy = busy_times(found, earliest=earliest, latest=latest, ignoring=ignoring)
+    busy = busy_times(found, earliest=earliest, latest=latest, ignoring=ignoring, held=held)
     taken: dict[str, list[tuple[int, int]]] = {}
     for entry in busy:
         taken.setdefault(str(entry.resource_id), []).append(
@@ -265,10 +298,12 @@ def cannot_book(
     zone: str,
     ignoring: Sequence[UUID] = (),
     ties: Ties = frozenset(),
+    person: User | None = None,
 ) -> CannotBook:
     """Return the refusal of a window that is taken: why, until when, and what would work."""
     latest = max(window.starts_at, now) + max(SEARCH_AHEAD, 2 * window.length)
-    pool = pool_for(asks, earliest=now, latest=latest, ignoring=ignoring, ties=ties)
+    held = HeldBy(now=now, by_others_than=person)
+    pool = pool_for(asks, earliest=now, latest=latest, ignoring=ignoring, ties=ties, held=held)
     refusals = pool.refusals(window, zone=zone)
     if not refusals:
         # It was free again when we looked: the other booking was given up in between.

@@ -14,7 +14,8 @@ from django.db import connection
 
 from accounts.models import Project, User
 from accounts.rows import columns_of, instances
-from reservations.models import Lease, LeaseEvent, Reservation
+from reservations.models import Hold, Lease, LeaseEvent, Reservation
+from reservations.services.windows import BookedWindow
 from reservations.states import Status
 from resources.models import Resource, Site
 
@@ -23,11 +24,22 @@ SELECT {columns_of(Project).under("p")} FROM accounts_project p
 JOIN accounts_membership m ON m.project_id = p.id WHERE p.slug = %s AND m.user_id = %s
 """  # noqa: S608 - put together from the names of columns only
 
-# Locked in the order of their keys, so that two bundles never wait for each other.
+# Locked in the order of their keys, so that two bundles never wait for each other. With that go the holds in the
+# way of the window that ran out, and the person's own: PostgreSQL runs a change in WITH that nothing reads from
+# after the rest of its statement, so only whoever has the locks ends holds, and without a statement of its own.
 _RESOURCES = f"""
+WITH ended AS (
+    UPDATE reservations_hold h
+    SET over_at = least(h.expires_at, %(now)s),
+        outcome = CASE WHEN h.expires_at <= %(now)s THEN 'lapsed' ELSE %(outcome)s END
+    WHERE h.over_at IS NULL AND (h.expires_at <= %(now)s OR h.holder_id = %(person)s) AND h.id IN (
+        SELECT e.hold_id FROM reservations_calendarentry e JOIN resources_resource r ON r.id = e.resource_id
+        WHERE e.hold_id IS NOT NULL AND e.resource_id = ANY(%(keys)s)
+          AND e.occupies && shary_occupies(%(starts_at)s, %(ends_at)s, r.preparation_s, r.cleanup_s))
+)
 SELECT {columns_of(Resource).under("r")}, {columns_of(Site).under("s")}
 FROM resources_resource r JOIN resources_site s ON s.id = r.site_id
-WHERE r.id = ANY(%s) ORDER BY r.id FOR NO KEY UPDATE OF r
+WHERE r.id = ANY(%(keys)s) ORDER BY r.id FOR NO KEY UPDATE OF r
 """  # noqa: S608 - put together from the names of columns only
 
 _ENTER = """
@@ -61,11 +73,31 @@ def project_of_member(user: User, slug: str) -> Project | None:
     return None if row is None else columns_of(Project).instance(row)
 
 
-def locked_resources(keys: Sequence[UUID]) -> dict[UUID, Resource]:
-    """Lock the resources' rows in the order of their keys and return them with their sites."""
+def locked_resources(
+    keys: Sequence[UUID],
+    *,
+    person: User,
+    window: BookedWindow,
+    now: datetime,
+    outcome: Hold.Outcome = Hold.Outcome.BOOKED,
+) -> dict[UUID, Resource]:
+    """Lock the resources' rows in the order of their keys and return them with their sites.
+
+    The person's own holds that stand in the way of the window end so, and those of anybody that ran out.
+    """
     found: dict[UUID, Resource] = {}
     with connection.cursor() as cursor:
-        cursor.execute(_RESOURCES, [list(keys)])
+        cursor.execute(
+            _RESOURCES,
+            {
+                "keys": list(keys),
+                "person": person.pk,
+                "starts_at": window.starts_at,
+                "ends_at": window.ends_at,
+                "now": now,
+                "outcome": outcome.value,
+            },
+        )
         for row in cursor.fetchall():
             resource, resource.site = instances(row, Resource, Site)
             found[resource.pk] = resource

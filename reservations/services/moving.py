@@ -7,9 +7,10 @@ from django.db import IntegrityError, OperationalError, transaction
 
 from reservations.errors import CannotBook
 from reservations.models import Lease
-from reservations.selectors.availability import Wanted, free_resource_ids
+from reservations.selectors.availability import HeldBy, Wanted, free_resource_ids
 from reservations.services.engine.post import tell_holder
 from reservations.services.engine.rehearsals import plan_rehearsals
+from reservations.services.holds import let_holds_lapse
 from reservations.services.races import is_lost_race
 from reservations.services.wiring import rewire
 from reservations.states import Status
@@ -26,9 +27,15 @@ def move_elsewhere(lease: Lease, *, now: datetime) -> bool:
     wish = lease.wish
     if not wish:
         return False
+    let_holds_lapse(now=now)
     wanted = Wanted(kind=wish["kind"], model=wish["model"], site=wish["site"])
     free = free_resource_ids(
-        wanted, starts_at=lease.starts_at, ends_at=lease.ends_at, limit=LOOKED_AT, health_matters=True
+        wanted,
+        starts_at=lease.starts_at,
+        ends_at=lease.ends_at,
+        limit=LOOKED_AT,
+        health_matters=True,
+        held=HeldBy(now=now),
     )
     here = lease.resource.site_id
     others = Resource.objects.select_related("site").filter(pk__in=free, adapter=lease.resource.adapter)

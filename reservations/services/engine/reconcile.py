@@ -12,6 +12,7 @@ from reservations.services.engine.forewarning import warn_of_starting
 from reservations.services.engine.health import warn_of_unhealthy
 from reservations.services.engine.orders import send_orders, write_watch
 from reservations.services.engine.rehearsals import plan_missing
+from reservations.services.holds import forget_holds
 from resources.models import Site
 
 
@@ -23,6 +24,7 @@ def reconcile(*, now: datetime) -> None:
     warn_of_starting(now=now)
     plan_missing(now=now)
     tidy(now=now)
+    forget_holds(now=now)
     send_orders(now=now)
 
 

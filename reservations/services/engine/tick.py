@@ -27,6 +27,7 @@ from reservations.services.engine.orders import send_orders, write_orders
 from reservations.services.engine.post import send_mail, tell_holder
 from reservations.services.engine.rehearsals import send_rehearsals
 from reservations.services.gate import move, move_many
+from reservations.services.holds import let_holds_lapse
 from reservations.services.races import is_lost_race
 from reservations.states import Status
 
@@ -42,6 +43,7 @@ class NextEpoch(models.Func):
 def tick(*, now: datetime) -> int:
     """Do all that is due; return how many leases were touched."""
     done = 0
+    let_holds_lapse(now=now)
     if Lease.objects.filter(next_action_at__lte=now).exists():
         for step in (end_active, press_on, start_scheduled, let_lapse):
             done += _until_nothing_is_left(step, now)
