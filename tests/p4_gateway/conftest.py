@@ -135,7 +135,7 @@ def admit(prepare: Callable[..., Tenant], worker: GatewayClient) -> Callable[...
     return admitted
 
 
-def eventually(look: Callable[[], Any], deadline_s: float = 5.0) -> Any:
+def eventually(look: Callable[[], Any], deadline_s: float = 60.0) -> Any:
     """Return what the look gives once it gives something; fail when it never does."""
     until = time.monotonic() + deadline_s
     while not (found := look()):

@@ -40,8 +40,8 @@ def _call(method: str, message: object, *, streams: bool = False) -> Attempt:
 
     def attempt(channel: grpc.Channel) -> object:
         if streams:
-            return list(channel.unary_stream(method)(body, timeout=5))
-        return channel.unary_unary(method)(body, timeout=5)
+            return list(channel.unary_stream(method)(body, timeout=30))
+        return channel.unary_unary(method)(body, timeout=30)
 
     return attempt
 
@@ -50,7 +50,7 @@ def _stream(*messages: p4r.StreamMessageRequest) -> Attempt:
     bodies = [message.SerializeToString() for message in messages]
     # Only a word counts as accepted: an end without one is a refusal, too.
     return lambda channel: next(
-        channel.stream_stream("/p4.v1.P4Runtime/StreamChannel")(iter(bodies), timeout=5)
+        channel.stream_stream("/p4.v1.P4Runtime/StreamChannel")(iter(bodies), timeout=30)
     )
 
 

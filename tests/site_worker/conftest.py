@@ -18,7 +18,7 @@ from tests.site_worker.file_device import Device
 EXTRA = {"file": "tests.site_worker.file_device:FileDevice"}
 
 
-def wait_for(condition: Callable[[], object], timeout_s: float = 15.0, what: str = "") -> object:
+def wait_for(condition: Callable[[], object], timeout_s: float = 60.0, what: str = "") -> object:
     """Return the condition's first true value; fail when it does not come in time."""
     until = time.monotonic() + timeout_s
     while time.monotonic() < until:

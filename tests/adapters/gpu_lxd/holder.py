@@ -25,7 +25,7 @@ class Session:
 
     def run(self, command: str) -> str:
         """Return what the command prints on this very connection."""
-        answer = self._ssh.wait_for(self._connection.run(command, check=True, timeout=5))
+        answer = self._ssh.wait_for(self._connection.run(command, check=True, timeout=20))
         return str(answer.stdout)
 
     def alive(self) -> bool:
@@ -47,12 +47,12 @@ class SshHolder:
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=5)
+        self._thread.join(timeout=30)
         self._loop.close()
 
     def wait_for(self, work: Any) -> Any:
         # asyncssh gives awaitables that are no coroutines.
-        return asyncio.run_coroutine_threadsafe(_await(work), self._loop).result(timeout=10)
+        return asyncio.run_coroutine_threadsafe(_await(work), self._loop).result(timeout=40)
 
     def finds_a_door(self, access: Access) -> bool:
         """Say whether an ssh server answers, without logging in."""
@@ -83,8 +83,8 @@ class SshHolder:
                 known_hosts=None,
                 config=None,
                 agent_path=None,
-                login_timeout=5,
-                connect_timeout=5,
+                login_timeout=20,
+                connect_timeout=20,
             )
         )
         try:

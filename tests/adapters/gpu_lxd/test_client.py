@@ -26,7 +26,7 @@ def test_a_bundle_in_the_environment_does_not_take_the_place_of_the_pin(adapter,
 
     assert adapter.observe(target).healthy
     with pytest.raises(requests.exceptions.SSLError):
-        requests.get(target.settings["endpoint"], timeout=5)
+        requests.get(target.settings["endpoint"], timeout=30)
 
 
 def test_a_proxy_in_the_environment_is_not_used(adapter, target, monkeypatch):

@@ -177,7 +177,7 @@ def test_a_daemon_killed_at_work_is_looked_at_and_the_work_is_finished(
         server.lxd.daemon.delay_s = 0.2
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(adapter.provision, order)
-        assert comes_true(lambda: f"{doing} instance" in operator.work() or first.done(), within_s=10)
+        assert comes_true(lambda: f"{doing} instance" in operator.work() or first.done(), within_s=60)
         server.restart()
         with suppress(AdapterError):
             first.result(timeout=60)

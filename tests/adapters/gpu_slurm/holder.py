@@ -31,7 +31,7 @@ class Submitted:
         self.holder.run(["scancel", "--quiet", self.number], user="root")
         self.wait_until(lambda: self.state() in OVER)
 
-    def wait_until(self, condition: Callable[[], bool], *, within_s: float = 15.0) -> bool:
+    def wait_until(self, condition: Callable[[], bool], *, within_s: float = 60.0) -> bool:
         deadline = time.monotonic() + within_s
         while not condition():
             if time.monotonic() > deadline:

@@ -136,6 +136,6 @@ def test_it_runs_as_a_program_and_keeps_its_state(tmp_path):
                 first = scontrol("-o", "show", "reservation")
             shown = scontrol("-o", "show", "reservation")
             process.terminate()
-            assert process.wait(timeout=10) == 0
+            assert process.wait(timeout=60) == 0
     assert shown == first
     assert "Users=rossi" in shown

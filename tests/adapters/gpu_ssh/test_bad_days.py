@@ -30,7 +30,7 @@ def test_a_restart_in_the_middle_is_healed_by_the_machine_itself(machine, opened
     order, access = opened
     with ssh_holder.session(access) as session:
         machine.reboot()
-        assert comes_true(lambda: not session.alive(), within_s=10)
+        assert comes_true(lambda: not session.alive(), within_s=60)
     assert machine.can_open(0, NOBODY), "after a restart the driver's files are open again"
 
     assert machine.sweep().returncode == 0
@@ -62,7 +62,7 @@ def test_the_machine_ends_a_lease_by_itself(adapter, machine, target, order_for,
         assert machine.sweep().returncode == 0
         assert session.alive()
         # sshd itself lets nobody in any more, before anything has run here.
-        assert comes_true(lambda: not ssh_holder.can_enter(access), within_s=12)
+        assert comes_true(lambda: not ssh_holder.can_enter(access), within_s=60)
         assert datetime.now(UTC) >= order.ends_at
         assert session.alive()
 

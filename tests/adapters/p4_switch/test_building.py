@@ -105,7 +105,7 @@ def test_a_compiler_that_hangs_is_stopped_with_all_it_started(adapter, folder, m
     compiler(folder, VERSION + 'sleep 600 & echo $! > "$HERE/pid"; wait')
     assert "did not finish within 3 s" in refused(adapter)
     with pytest.raises(ProcessLookupError):
-        until = time.monotonic() + 5
+        until = time.monotonic() + 60
         while time.monotonic() < until:
             os.kill(int(mark.read_text()), 0)
             time.sleep(0.05)

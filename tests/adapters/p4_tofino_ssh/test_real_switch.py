@@ -55,7 +55,7 @@ def failed(proof):
 
 
 def has_ended(process):
-    return comes_true(lambda: process.poll() is not None, within_s=10)
+    return comes_true(lambda: process.poll() is not None, within_s=60)
 
 
 def test_only_the_holder_is_taken_out_of_the_group_that_sshd_refuses(switch, adapter, make_order):
@@ -258,7 +258,7 @@ def test_the_switch_ends_a_lease_by_itself(switch, adapter, make_order, ssh_hold
     assert switch.sweep().returncode == 0
     assert working.poll() is None
 
-    assert comes_true(lambda: datetime.now(UTC) > order.ends_at, within_s=15)
+    assert comes_true(lambda: datetime.now(UTC) > order.ends_at, within_s=60)
     assert switch.sweep().returncode == 0
 
     assert has_ended(working)

@@ -22,7 +22,7 @@ class Caller:
         # Who the device is, is the adapter's business; the probe only asks whether it lets anybody in.
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
-        self.connection = http.client.HTTPSConnection(host, port, timeout=5, context=tls)
+        self.connection = http.client.HTTPSConnection(host, port, timeout=30, context=tls)
         self.headers = {"Content-Type": "application/json"}
         if login is not None:
             self.headers["Authorization"] = "Basic " + base64.b64encode(":".join(login).encode()).decode()

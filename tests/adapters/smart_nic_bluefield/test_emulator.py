@@ -252,6 +252,6 @@ def test_it_runs_as_a_program_and_stops_cleanly(tmp_path, number):
         with Caller("127.0.0.1", int(line.rsplit(":", 1)[1]), login=("root", PASSWORD)) as caller:
             assert caller.ask("GET", SYSTEM)[1]["Model"] == "Bluefield 2 DPU"
         program.send_signal(number)
-        out, err = program.communicate(timeout=10)
+        out, err = program.communicate(timeout=60)
     assert (program.returncode, out, err) == (0, "", "")
     assert (tmp_path / "bmc-key.pem").stat().st_mode & 0o077 == 0

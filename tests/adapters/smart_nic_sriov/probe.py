@@ -21,7 +21,7 @@ class Sender:
     def __init__(self, url: str, function: dict[str, object]) -> None:
         address = urlsplit(url)
         self.mac = function["mac"]
-        self.connection = socket.create_connection((address.hostname, address.port), timeout=5)
+        self.connection = socket.create_connection((address.hostname, address.port), timeout=30)
         self.stream = self.connection.makefile("rw")
         self.stream.write(f"wire {function['function']}\n")
 

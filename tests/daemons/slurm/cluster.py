@@ -84,7 +84,7 @@ class SlurmCluster:
 
     def empty(self) -> None:
         """Cancel all jobs, delete all reservations, and wait until every node is idle again."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         with suppress(subprocess.TimeoutExpired):
             while (jobs := self._lines("squeue", "-h", "-o", "%A %T")) and time.monotonic() < deadline:
                 numbers = [line.split()[0] for line in jobs if "COMPLETING" not in line]

@@ -31,7 +31,7 @@ def running(folder, trust):
         yield int(ready.split(",")[0].rpartition(":")[2])
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=10)
+        process.wait(timeout=60)
         process.stdout.close()
     assert process.returncode == 0
 

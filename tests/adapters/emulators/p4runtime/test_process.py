@@ -38,7 +38,7 @@ def test_the_process_says_that_it_is_ready_and_stops_when_asked(number):
             assert controller.bid(1) == "OK"
         running.send_signal(number)
 
-        assert running.wait(timeout=10) == 0
+        assert running.wait(timeout=60) == 0
 
 
 def test_a_taken_port_is_said_in_a_line(switch):
