@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from rest_framework.exceptions import NotFound
 from rest_framework.permissions import AllowAny
@@ -57,3 +57,8 @@ def _is_api(request: HttpRequest) -> bool:
 def _problem(status: int, code: str, detail: str) -> HttpResponse:
     body = {"type": f"about:blank#{code}", "title": detail, "status": status, "detail": detail, "code": code}
     return JsonResponse(body, status=status, content_type=CONTENT_TYPE)
+
+
+def closed(request: HttpRequest, **_: Any) -> HttpResponse:
+    """Answer where a library has a page that this portal does not offer."""
+    raise Http404

@@ -1,12 +1,13 @@
 """HTML under /, REST under /api/v1/."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 
 from accounts import pages as accounts_pages
 from reservations import pages as reservations_pages
 from resources import pages as resources_pages
 from shary_portal import health, languages
+from shary_portal.refused import closed
 
 urlpatterns = [
     path("", reservations_pages.board, name="board"),
@@ -16,6 +17,8 @@ urlpatterns = [
     path("artefacts/", reservations_pages.artefacts, name="artefacts"),
     path("resources/<uuid:resource_id>/", resources_pages.resource, name="resource"),
     path("account/keys/", accounts_pages.keys, name="keys"),
+    # Identities are not joined, and accounts not completed by hand: the library's pages for that stay closed.
+    re_path(r"^accounts/(?:3rdparty|social)/", closed),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
     path("api/", include("shary_portal.api_urls")),

@@ -50,6 +50,9 @@ def bounded_session() -> requests.Session:
 
 def fetch_text(address: str, *, most_bytes: int = MOST_BYTES) -> str:
     """Return what an address answers; raise `CannotAsk` when it is not to be used, or is too much."""
+    problem = address_problem(address)
+    if problem:
+        raise CannotAsk(problem)
     with bounded_session() as session:
         answer = session.get(address)
     if not answer.ok:

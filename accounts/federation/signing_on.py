@@ -59,6 +59,16 @@ def sign_on(provider: object, record: IdentityProvider, attributes: Attributes) 
     return login
 
 
+def send_onward(request: HttpRequest, record: IdentityProvider, answer: HttpResponse) -> HttpResponse:
+    """Have the browser follow a redirect to a provider by itself.
+
+    Our policy lets forms be sent to ourselves only, and browsers hold a redirect after a form to it, too.
+    """
+    if answer.status_code != 302:
+        return answer
+    return render(request, "socialaccount/onward.html", {"address": answer["Location"], "provider": record})
+
+
 def refused(request: HttpRequest, record: IdentityProvider | None, why: str, *, code: str) -> HttpResponse:
     """Return the page that says why nobody was signed in."""
     log.warning("sign_on.refused", provider=record.slug if record else "", code=code, why=why)

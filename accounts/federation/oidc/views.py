@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from accounts.federation.attributes import SignOnRefused
 from accounts.federation.oidc.client import FederatedClient
-from accounts.federation.signing_on import record_of, refused
+from accounts.federation.signing_on import record_of, refused, send_onward
 
 log = structlog.get_logger(__name__)
 
@@ -24,11 +24,12 @@ log = structlog.get_logger(__name__)
 @login_not_required
 def login(request: HttpRequest, provider_id: str) -> HttpResponse:
     """Send the browser to the provider; asked by GET, let the person press the button first."""
+    client = FederatedClient(request, provider_id)
     try:
-        response: HttpResponse = OAuth2LoginView.adapter_view(FederatedClient(request, provider_id))(request)
+        record = record_of(client.get_provider().app)
     except SocialApp.DoesNotExist as error:
         raise Http404 from error
-    return response
+    return send_onward(request, record, OAuth2LoginView.adapter_view(client)(request))
 
 
 @login_not_required

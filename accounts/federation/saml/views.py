@@ -22,7 +22,7 @@ from accounts.federation.attributes import SignOnRefused
 from accounts.federation.saml.metadata import BadMetadata, descriptor_of
 from accounts.federation.saml.response import MOST_CHARACTERS, answered_request, read_response
 from accounts.federation.saml.service import saml_settings
-from accounts.federation.signing_on import record_of, refused, sign_on
+from accounts.federation.signing_on import record_of, refused, send_onward, sign_on
 from accounts.models import IdentityProvider
 
 _KEPT, _COOKIE = "saml_answer", "saml-answer"
@@ -42,8 +42,7 @@ def login(request: HttpRequest, provider_id: str) -> HttpResponse:
     asked: HttpResponse | None = respond_to_login_on_get(request, provider)
     if asked is not None:
         return asked
-    response: HttpResponse = provider.redirect_from_request(request)
-    return response
+    return send_onward(request, record_of(provider.app), provider.redirect_from_request(request))
 
 
 @csrf_exempt
