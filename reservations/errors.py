@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 
@@ -47,6 +47,16 @@ class IllegalMove(Refusal):
     """The lease is not in a state from which this can be done."""
 
     code = "illegal_move"
+
+
+class SeriesClash(Refusal):
+    """Some occurrences of a series cannot be booked; `occurrences` says how things stand for each."""
+
+    code = "series_clash"
+
+    def __init__(self, message: str, occurrences: Sequence[Any]) -> None:
+        super().__init__(message)
+        self.occurrences = tuple(occurrences)
 
 
 class LeasesInTheWay(Refusal):

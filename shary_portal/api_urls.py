@@ -13,6 +13,7 @@ from reservations.api.holds import HoldDoor
 from reservations.api.leases import LeaseDoor
 from reservations.api.maintenance import MaintenanceDoor
 from reservations.api.reservations import ReservationDoor
+from reservations.api.series import SeriesDoor
 from reservations.api.use import CsvRenderer
 from resources.api.adapters import AdapterDoor
 from resources.api.resources import ResourceDoor
@@ -32,6 +33,7 @@ router.register("free", FreeDoor)
 router.register("find-slot", FindSlotDoor)
 router.register("reservations", ReservationDoor)
 router.register("holds", HoldDoor)
+router.register("series", SeriesDoor)
 router.register("leases", LeaseDoor)
 router.register("artefacts", ArtefactDoor)
 router.register("maintenance", MaintenanceDoor)

@@ -10,7 +10,8 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
-from reservations.errors import CannotBook, Invalid, LeasesInTheWay, Refusal
+from reservations.api.planned import planned_shown
+from reservations.errors import CannotBook, Invalid, LeasesInTheWay, Refusal, SeriesClash
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -60,6 +61,7 @@ _TITLES = {
     "not_allowed": "You may not do this",
     "not_found": "There is no such thing here",
     "illegal_move": "This cannot be done in the lease's present state",
+    "series_clash": "Some occurrences cannot be booked",
     "leases_in_the_way": "Leases are in the way",
 }
 
@@ -74,6 +76,8 @@ def _extras_of(error: Refusal) -> dict[str, Any]:
             }
         case Invalid():
             return {"errors": error.errors}
+        case SeriesClash():
+            return {"occurrences": [planned_shown(each) for each in error.occurrences]}
         case LeasesInTheWay():
             return {"leases": error.leases}
     return {}

@@ -33,6 +33,7 @@ def reservation_head(reservation: Reservation, viewer: Viewer, *, now: datetime)
         "ends_at": reservation.ends_at,
         "created_at": reservation.created_at,
         "version": reservation.version,
+        "series": reservation.series_id,
         "phase": phase_of(statuses).value,
         "can": _can(reservation, statuses, viewer, now),
     }

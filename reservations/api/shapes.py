@@ -222,6 +222,7 @@ class ReservationHead(serializers.Serializer[Any]):
     ends_at = serializers.DateTimeField()
     created_at = serializers.DateTimeField()
     version = serializers.IntegerField(help_text="Counts its changes.")
+    series = serializers.UUIDField(allow_null=True, help_text="The series that it is an occurrence of.")
     phase = serializers.ChoiceField(choices=[phase.value for phase in Phase])
     can = ReservationCan()
 

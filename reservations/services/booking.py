@@ -61,7 +61,7 @@ def book(request: Request, *, now: datetime) -> Reservation:
         chosen = _chosen(request, window, now=now, zone=zone)
         try:
             with transaction.atomic():
-                return _enter(request, project, window, chosen, now=now, zone=zone)
+                return enter_chosen(request, project, window, chosen, now=now, zone=zone)
         except (IntegrityError, OperationalError) as error:
             if not is_lost_race(error):
                 raise
@@ -121,7 +121,7 @@ def _chosen(request: Request, window: BookedWindow, *, now: datetime, zone: str)
     return [(place, resource.pk) for place, line in enumerate(lines) for resource in line]
 
 
-def _enter(
+def enter_chosen(
     request: Request,
     project: Project,
     window: BookedWindow,
@@ -130,6 +130,10 @@ def _enter(
     now: datetime,
     zone: str,
 ) -> Reservation:
+    """Check and enter a booking of (line, resource), in the transaction of the caller.
+
+    Raises what `book` raises, and `IntegrityError` where somebody else was quicker.
+    """
     resources = locked_resources([key for _, key in chosen], person=request.user, window=window, now=now)
     if missing := [place for place, key in chosen if key not in resources]:
         raise CannotBook(tuple(_unknown(place, request.asks[place]) for place in missing))

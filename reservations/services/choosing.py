@@ -56,14 +56,30 @@ class Pool:
 
     def choose(self, window: BookedWindow) -> list[list[Resource]] | None:
         """Return the resources for each line of the asks, or None if they cannot be met in this window."""
+        return self.choose_among(self.free_in(window))
+
+    def free_in(self, window: BookedWindow) -> list[Candidate]:
+        """Return the candidates that are free in the window."""
         starts, ends = _seconds(window.starts_at), _seconds(window.ends_at)
-        free = [
+        return [
             candidate
             for candidate in self.candidates
             if can_carry(candidate, self.taken, starts_at=starts, ends_at=ends)
         ]
+
+    def choose_among(self, free: Sequence[Candidate]) -> list[list[Resource]] | None:
+        """Return the resources for each line of the asks out of these, or None if they cannot be met."""
         picks = self._picks(free)
         return None if picks is None else [[self.resources[key] for key in line] for line in picks]
+
+    def occupy(self, resource: Resource, window: BookedWindow) -> None:
+        """Count the resource, and all that cannot be had together with it, as taken in the window."""
+        starts = _seconds(window.starts_at) - resource.preparation_s
+        ends = _seconds(window.ends_at) + resource.cleanup_s
+        for candidate in self.candidates:
+            if str(resource.pk) in candidate.excludes:
+                taken = [*self.taken.get(candidate.id, ()), (starts, ends)]
+                self.taken[candidate.id] = merged(taken)
 
     def _picks(self, free: Sequence[Candidate]) -> Picks | None:
         if self.network is None:

@@ -1,6 +1,7 @@
 """How much a project may book, at a site and in all."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -50,24 +51,46 @@ def limit_refusals(
     now: datetime,
     zone: str,
     ignoring: Sequence[UUID] = (),
+    use: Mapping[int | None, Use] | None = None,
 ) -> list[WishRefusal]:
     """Return which limits a booking would break. `sites` names a site once for each of its leases.
 
-    `ignoring` are reservations whose present booking does not count, because it is being changed.
+    `ignoring` are reservations whose present booking does not count, because it is being changed. `use` is what
+    is booked, where the caller knows it already.
     """
-    leases_at: dict[Site, int] = {}
-    for site in sites:
-        leases_at[site] = leases_at.get(site, 0) + 1
+    leases_at = Counter(sites)
     holders: list[tuple[str, Limits, int | None, int]] = [
         (f"{site.name}", site, site.pk, count) for site, count in leases_at.items()
     ]
     holders.append((f"The project {project.name}", project, None, sum(leases_at.values())))
     counts = any(limits.most_open_reservations or limits.most_hours for _, limits, _, _ in holders)
-    use = use_of(project, now=now, ignoring=ignoring) if counts else {}
+    if use is None:
+        use = use_of(project, now=now, ignoring=ignoring) if counts else {}
     refusals = []
     for who, limits, key, count in holders:
         refusals += _broken(who, limits, use.get(key, Use()), count, window, now, zone)
     return refusals
+
+
+def with_booking(
+    use: Mapping[int | None, Use], *, sites: Iterable[Site], window: BookedWindow
+) -> dict[int | None, Use]:
+    """Return what is booked once another booking is made. `sites` names a site once for each of its leases."""
+    found = dict(use)
+    counted: Counter[int | None] = Counter(site.pk for site in sites)
+    counted[None] = counted.total()
+    for key, count in counted.items():
+        before = found.get(key, Use())
+        found[key] = Use(before.reservations + 1, before.booked + window.length * count)
+    return found
+
+
+def is_too_far(*, project: Project, sites: Iterable[Site], window: BookedWindow, now: datetime) -> bool:
+    """Whether a window lies beyond how far ahead may be booked, so that waiting would help."""
+    return any(
+        limits.look_ahead is not None and window.starts_at > now + limits.look_ahead
+        for limits in (project, *sites)
+    )
 
 
 def _broken(
