@@ -35,7 +35,9 @@ UNHEALTHY_IS_SAID_AFTER = timedelta(minutes=5)
 """A device that is unhealthy for longer than this is worth a warning to who gets it next."""
 
 FOREWARN_BEFORE = timedelta(minutes=15)
-"""How long before a start its holder is reminded of what it does to things of their own."""
+"""How long before a start or an end its holder is told, unless they chose otherwise."""
+LONGEST_LEAD = timedelta(days=1)
+"""How long before it they can choose to be told at most."""
 
 TICK_BATCH = 200
 ORDERS_PER_MESSAGE = 50

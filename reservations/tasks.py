@@ -3,6 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
+from reservations.services.engine.post import send_mail
 from reservations.services.engine.reconcile import reconcile
 from reservations.services.engine.reports import take_reports
 from reservations.services.engine.tick import tick
@@ -19,6 +20,12 @@ def ring_tick() -> None:
 def ring_reconcile() -> None:
     """Compare what should be with what is seen."""
     reconcile(now=timezone.now())
+
+
+@shared_task(name="reservations.send_mail")
+def ring_mail() -> None:
+    """Send the messages that wait; a mail server that is slow keeps nothing else waiting."""
+    send_mail(now=timezone.now())
 
 
 @shared_task(name="hub.take_reports")

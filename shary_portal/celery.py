@@ -25,6 +25,12 @@ app.conf.beat_schedule = {
         "schedule": 10.0,
         "options": {"queue": BELL_QUEUE, "expires": 10},
     },
+    "mail": {
+        "task": "reservations.send_mail",
+        "schedule": 5.0,
+        # Not with the bell: a mail server may take its time.
+        "options": {"queue": "hub", "expires": 5},
+    },
     "fold use": {
         "task": "reservations.fold_use",
         "schedule": 3600.0,

@@ -14,6 +14,7 @@ from reservations.models.idempotency import IdempotencyKey as IdempotencyKey
 from reservations.models.lease import Lease as Lease
 from reservations.models.lease import LeaseEvent as LeaseEvent
 from reservations.models.lease import Proof as Proof
+from reservations.models.outbox import MessageChoices as MessageChoices
 from reservations.models.outbox import OutgoingMail as OutgoingMail
 from reservations.models.outbox import OutgoingOrder as OutgoingOrder
 from reservations.models.plans import Displacement as Displacement

@@ -33,7 +33,7 @@ def approve_lease(*, lease_id: UUID, actor: User, reason: str = "", now: datetim
             raise IllegalMove(
                 f"{lease.resource} is not waiting for approval: it is {lease.get_status_display()}."
             )
-        tell_holder(lease, "is approved", reason or "The site has approved it.", now=now)
+        tell_holder(lease, "approved", why=reason, waits_for=_still_asked(lease), now=now)
         ring_after_commit()
     return Lease.objects.get(pk=lease.pk)
 
@@ -66,8 +66,16 @@ def reject_lease(*, lease_id: UUID, actor: User, reason: str = "", now: datetime
                 actor=actor,
                 reason=f"The reservation is all or nothing: {lease.resource.site} rejected {lease.resource.name}",
             )
-        tell_holder(lease, "was rejected", reason or "The site gave no reason.", now=now)
+        tell_holder(lease, "rejected", why=reason, now=now)
     return Lease.objects.get(pk=lease.pk)
+
+
+def _still_asked(lease: Lease) -> str:
+    """Return the other sites that have yet to approve their part."""
+    sites = Lease.objects.filter(reservation=lease.reservation_id, status=Status.REQUESTED).values_list(
+        "resource__site__name", flat=True
+    )
+    return ", ".join(sorted(set(sites)))
 
 
 def _to_judge(lease_id: UUID, actor: User) -> Lease:

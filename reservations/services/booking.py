@@ -15,7 +15,6 @@ from reservations.selectors.availability import HeldBy
 from reservations.services.asks import Ask, check_asks, check_choices
 from reservations.services.choosing import cannot_book, pool_for
 from reservations.services.engine.doorbell import ring_after_commit
-from reservations.services.engine.forewarning import warn_of_booked
 from reservations.services.engine.rehearsals import plan_rehearsals
 from reservations.services.entering import enter, locked_resources, project_of_member
 from reservations.services.exclusive import refuse_shared_choices
@@ -159,7 +158,6 @@ def enter_chosen(
     plan_rehearsals(
         [lease for lease, (place, _, _) in zip(leases, picks, strict=True) if files[place]], now=now
     )
-    warn_of_booked(leases, now=now)
     if any(lease.next_action_at is not None and lease.next_action_at <= now for lease in leases):
         ring_after_commit()
     return reservation

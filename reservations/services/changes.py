@@ -17,15 +17,16 @@ from reservations.services.choosing import cannot_book
 from reservations.services.cleaning import begin_release
 from reservations.services.engine.doorbell import ring_after_commit
 from reservations.services.engine.orders import write_orders
+from reservations.services.engine.post import tell_of_reservation, tell_who_wants
 from reservations.services.entering import locked_resources
 from reservations.services.exclusive import refuse_shared_choices
-from reservations.services.gate import move
+from reservations.services.gate import move, record_moves
 from reservations.services.limits import limit_refusals
 from reservations.services.races import is_lost_race
 from reservations.services.windows import BookedWindow, check_length, checked_window
 from reservations.services.wiring import allot_vlans, lift_vlans
 from reservations.states import HOLDING, Status
-from reservations.words import zone_of
+from reservations.words import say_moment, zone_of
 
 NOT_STARTED = (Status.REQUESTED, Status.SCHEDULED)
 UNDER_WAY = (Status.PROVISIONING, Status.ACTIVE)
@@ -147,6 +148,7 @@ def _reschedule(
             choices = [(place, lease.parameters, lease.resource) for place, lease in enumerate(leases)]
             refuse_shared_choices(choices, window, zone=zone, ignoring=reservation.pk)
             kept = lift_vlans(reservation)
+            _note_change(reservation, leases, window, actor, now)
             _write_window(reservation, leases, window, now)
             allot_vlans(reservation, now=now, zone=zone, kept=kept)
     except (IntegrityError, OperationalError) as error:
@@ -157,6 +159,25 @@ def _reschedule(
             asks, window, now=now, zone=zone, ignoring=[lease.pk for lease in leases], person=actor
         ) from error
     return reservation
+
+
+def _note_change(
+    reservation: Reservation, leases: Sequence[Lease], window: BookedWindow, actor: User, now: datetime
+) -> None:
+    """Write the change into the history, and tell the holder; of several in a row the last is told."""
+    if window.starts_at != reservation.starts_at:
+        what = f"Moved to {say_moment(window.starts_at)}"
+    elif window.ends_at > reservation.ends_at:
+        what = f"Extended until {say_moment(window.ends_at)}"
+    else:
+        what = f"Shortened to end at {say_moment(window.ends_at)}"
+    by_status: dict[Status, list[UUID]] = {}
+    for lease in leases:
+        by_status.setdefault(Status(lease.status), []).append(lease.pk)
+    for status, keys in by_status.items():
+        record_moves(keys, source=status, to=status, now=now, actor=actor, reason=what)
+    by = "" if actor.pk == reservation.holder_id else str(actor)
+    tell_of_reservation(reservation, "changed", now=now, settles=True, by=by)
 
 
 def _write_window(
@@ -208,4 +229,15 @@ def _give_back(
         if reservation.starts_at < now < reservation.ends_at:
             reservation.ends_at = now
             reservation.save(update_fields=["ends_at"])
+        _tell_given_back(reservation, locked, actor, now)
     return reservation
+
+
+def _tell_given_back(reservation: Reservation, leases: Sequence[Lease], actor: User, now: datetime) -> None:
+    by = "" if actor.pk == reservation.holder_id else str(actor)
+    if leases and all(lease.status in NOT_STARTED for lease in leases):
+        tell_of_reservation(reservation, "cancelled", now=now, by=by, settles=True)
+    elif by and any(lease.status in UNDER_WAY for lease in leases):
+        tell_of_reservation(reservation, "ended", now=now, by=by, is_grave=True)
+    else:
+        tell_who_wants("ended", {reservation.pk}, now=now)

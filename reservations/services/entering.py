@@ -14,6 +14,7 @@ from django.db import connection
 
 from accounts.models import Project, User
 from accounts.rows import columns_of, instances
+from reservations.messages.settling import SETTLES_IN
 from reservations.models import Hold, Lease, LeaseEvent, Reservation
 from reservations.services.windows import BookedWindow
 from reservations.states import Status
@@ -56,6 +57,11 @@ WITH reservation AS (
     FROM unnest(%(leases)s::uuid[], %(resources)s::uuid[], %(statuses)s::text[], %(preparations)s::int[],
                 %(cleanups)s::int[], %(wishes)s::text[], %(parameters)s::text[], %(next_actions)s::timestamptz[])
          AS l (id, resource, status, preparation, cleanup, wish, parameters, next_action)
+), mail AS (
+    INSERT INTO reservations_outgoingmail
+        (dedupe_key, to_id, template, reservation_id, facts, subject, body, created_at, why_dropped, attempts,
+         last_error, next_try_at)
+    VALUES (%(mail)s, %(holder)s, 'booked', %(id)s, '{}', '', '', %(now)s, '', 0, '', %(mail_at)s)
 )
 INSERT INTO reservations_leaseevent (lease_id, at, actor_id, source, "to", reason)
 SELECT e.lease, %(now)s, %(holder)s, '', e.status, e.reason
@@ -131,6 +137,8 @@ def enter(reservation: Reservation, leases: Sequence[Lease], *, now: datetime) -
                 "parameters": [json.dumps(lease.parameters) for lease in leases],
                 "next_actions": [lease.next_action_at for lease in leases],
                 "reasons": reasons,
+                "mail": f"reservation:{reservation.pk}:booked",
+                "mail_at": now + SETTLES_IN,
             },
         )
     for lease, reason in zip(leases, reasons, strict=True):

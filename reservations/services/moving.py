@@ -6,6 +6,7 @@ from uuid import UUID
 from django.db import IntegrityError, OperationalError, transaction
 
 from reservations.errors import CannotBook
+from reservations.messages.words import one_line
 from reservations.models import Lease
 from reservations.selectors.availability import HeldBy, Wanted, free_resource_ids
 from reservations.services.engine.post import tell_holder
@@ -46,8 +47,8 @@ def move_elsewhere(lease: Lease, *, now: datetime) -> bool:
         if _take(lease, other.pk, now):
             tell_holder(
                 lease,
-                "was moved",
-                f"{lease.resource} is not available. {other} takes its place, at the same time.",
+                "moved",
+                other=one_line(str(other)),
                 now=now,
             )
             return True

@@ -49,13 +49,7 @@ def move_or_tell(waiting: Iterable[Lease], words: str, *, now: datetime) -> dict
     for lease in waiting:
         moved[lease.pk] = move_elsewhere(lease, now=now)
         if not moved[lease.pk]:
-            tell_holder(
-                lease,
-                "is at risk",
-                f"{words} The lease is kept: it starts if the device is handed on in time. Another device of"
-                " the same kind was not free.",
-                now=now,
-            )
+            tell_holder(lease, "at_risk", why=words, now=now)
     return moved
 
 
@@ -179,7 +173,7 @@ def touch_reservations(leases: Iterable[Lease]) -> None:
 def _hand_on(free: Collection[UUID], now: datetime) -> None:
     waiting = leases_on(free, WAITING)
     for lease in waiting:
-        tell_holder(lease, "is safe again", f"{lease.resource} was looked at and is back in service.", now=now)
+        tell_holder(lease, "safe", now=now)
     touch_reservations(waiting)
     due = Lease.objects.filter(
         pk__in=[lease.pk for lease in waiting],

@@ -222,6 +222,12 @@ SHARY_FIELD_KEYS = env.list("SHARY_FIELD_KEYS", default=[])
 # For how long devices are kept free for somebody who is about to book them.
 SHARY_HOLD_MINUTES = env.int("SHARY_HOLD_MINUTES", default=5)
 
+# Where people reach the portal: it stands in what is mailed to them.
+SHARY_URL = env("SHARY_URL", default="http://localhost:8000").rstrip("/")
+DEFAULT_FROM_EMAIL = env("SHARY_MAIL_FROM", default="shary@localhost")
+# A mail server that gives no answer must not keep a worker.
+EMAIL_TIMEOUT = 15
+
 # What leases make of their devices is kept by the minute for so many days, then by the hour; the hours for so
 # many days (0: as long as the lease).
 SHARY_USE_MINUTES_DAYS = env.int("SHARY_USE_MINUTES_DAYS", default=30)

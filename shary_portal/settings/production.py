@@ -6,6 +6,7 @@ from shary_portal.settings.base import database_from, env
 DEBUG = False
 SECRET_KEY = env("SHARY_SECRET_KEY")
 ALLOWED_HOSTS = env.list("SHARY_HOSTS")
+SHARY_URL = env("SHARY_URL", default=f"https://{ALLOWED_HOSTS[0].lstrip('.*')}").rstrip("/")
 CSRF_TRUSTED_ORIGINS = [f"https://{host.lstrip('.')}" for host in ALLOWED_HOSTS if host != "*"]
 DATABASES = {"default": database_from(env("DATABASE_URL"), pooled=True)}
 
@@ -46,7 +47,6 @@ STORAGES = {
 
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
-DEFAULT_FROM_EMAIL = env("SHARY_MAIL_FROM", default="shary@localhost")
 
 LOGGING = {
     "version": 1,

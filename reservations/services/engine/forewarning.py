@@ -1,47 +1,92 @@
-"""Warns holders of what a lease does to things of their own: when they book, and again shortly before."""
+"""Tells holders that a reservation starts or ends soon, as long before as each of them chose.
 
-from collections.abc import Iterable
-from datetime import datetime
+What is due is asked of the reservations themselves each time: a hub that was away for an hour finds them
+when it is back, or finds that it is too late to be of use. A message is known by the moment that it tells of,
+so it is said once, and again when that moment was moved.
+"""
 
-from reservations.models import Lease
-from reservations.policy import FOREWARN_BEFORE
-from reservations.selectors.warnings import warnings_of_leases
-from reservations.services.engine.post import tell_holder
-from reservations.states import Status
-from reservations.words import say_moment, zone_of
+from datetime import datetime, timedelta
 
+from django.db import connection
 
-def warn_of_booked(leases: Iterable[Lease], *, now: datetime) -> None:
-    """Write to the holder of leases that were just booked what will happen, and when."""
-    _tell(leases, "is booked; know what it does", now=now)
+from reservations.models import OutgoingMail
+from reservations.policy import FOREWARN_BEFORE, LONGEST_LEAD
+from reservations.services.engine.post import write
+
+# A reservation that was booked, or got its window, when less than the lead was left needs no reminder: the
+# message of that has just come. The lead is cut to half of the lease before its end, or a short lease would
+# be said to end before it has begun.
+_STARTING = """
+SELECT DISTINCT v.id, v.holder_id, v.starts_at
+FROM reservations_lease l
+JOIN reservations_reservation v ON v.id = l.reservation_id
+LEFT JOIN reservations_messagechoices c ON c.user_id = v.holder_id
+WHERE l.status IN ('SCHEDULED', 'PROVISIONING') AND l.next_action_at <= %(now)s + %(longest)s * interval '1 second'
+  AND v.starts_at > %(now)s AND v.starts_at <= %(now)s + coalesce(c.start_lead, %(lead)s * interval '1 second')
+  AND v.created_at <= v.starts_at - coalesce(c.start_lead, %(lead)s * interval '1 second')
+  AND NOT EXISTS (
+      SELECT 1 FROM reservations_outgoingmail m WHERE m.reservation_id = v.id AND m.template = 'starting_soon'
+      AND m.facts ->> 'at' = to_char(v.starts_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS')
+  )
+LIMIT %(most)s
+"""
+
+_ENDING = """
+SELECT DISTINCT v.id, v.holder_id, v.ends_at
+FROM reservations_lease l
+JOIN reservations_reservation v ON v.id = l.reservation_id
+LEFT JOIN reservations_messagechoices c ON c.user_id = v.holder_id
+WHERE l.status = 'ACTIVE' AND l.next_action_at <= %(now)s + %(longest)s * interval '1 second'
+  AND v.ends_at > %(now)s + %(at_least)s * interval '1 second'
+  AND v.ends_at <= %(now)s + least(coalesce(c.end_lead, %(lead)s * interval '1 second'), (v.ends_at - v.starts_at) / 2)
+  AND NOT EXISTS (
+      SELECT 1 FROM reservations_outgoingmail m WHERE m.reservation_id = v.id AND m.template = 'ending_soon'
+      AND m.facts ->> 'at' = to_char(v.ends_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS')
+  )
+LIMIT %(most)s
+"""
+
+AT_LEAST = timedelta(minutes=2)
+"""With less than this left, nobody could do anything about it."""
+
+MOST_AT_ONCE = 500
 
 
 def warn_of_starting(*, now: datetime) -> int:
-    """Write to the holders of leases that start soon; once for each start. Return how many were meant."""
-    soon = (
-        Lease.objects.select_related("resource__site", "reservation__holder")
-        # The start lies at most the time of preparation behind the next action.
-        .filter(status=Status.SCHEDULED, next_action_at__lte=now + FOREWARN_BEFORE, starts_at__gt=now)
-        .filter(reservation__created_at__lte=now - FOREWARN_BEFORE)
-        .exclude(parameters={})
-    )
-    return _tell(soon, "starts soon; know what it does", now=now)
+    """Write to the holders of reservations that start soon; return how many are told."""
+    return _warn(_STARTING, "starting_soon", now=now)
 
 
-def _tell(leases: Iterable[Lease], what: str, *, now: datetime) -> int:
-    leases = list(leases)
-    warnings = warnings_of_leases(leases)
-    for lease in leases:
-        if lease.pk not in warnings:
-            continue
-        zone = zone_of(lease.reservation.holder)
-        words = "\n".join(warnings[lease.pk])
-        tell_holder(
-            lease,
-            what,
-            f"{words}\n\nIt starts {say_moment(lease.starts_at, zone)} and ends "
-            f"{say_moment(lease.ends_at, zone)}. If that does not suit you, move or cancel it before.",
-            now=now,
-            occasion=lease.starts_at.isoformat(),
+def warn_of_ending(*, now: datetime) -> int:
+    """Write to the holders of reservations that end soon; return how many are told."""
+    return _warn(_ENDING, "ending_soon", now=now)
+
+
+def _warn(query: str, template: str, *, now: datetime) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            query,
+            {
+                "now": now,
+                "lead": FOREWARN_BEFORE.total_seconds(),
+                "longest": LONGEST_LEAD.total_seconds(),
+                "at_least": AT_LEAST.total_seconds(),
+                "most": MOST_AT_ONCE,
+            },
         )
-    return len(warnings)
+        due = cursor.fetchall()
+    write(
+        *(
+            OutgoingMail(
+                dedupe_key=f"reservation:{reservation}:{template}:{at:%Y%m%dT%H%M%S}:{holder}",
+                to_id=holder,
+                template=template,
+                reservation_id=reservation,
+                facts={"at": f"{at:%Y-%m-%dT%H:%M:%S}"},
+                next_try_at=now,
+                expires_at=at,
+            )
+            for reservation, holder, at in due
+        )
+    )
+    return len(due)

@@ -86,9 +86,9 @@ def warn_of_unhealthy(*, now: datetime) -> None:
             since = say_length(now - (resource.unhealthy_since or now))
             tell_holder(
                 lease,
-                "may start late",
-                f"{resource} has been unhealthy for {since}: {resource.health_detail or 'no answer'}. The lease"
-                " is kept and starts if the device comes back; book another device if you cannot wait.",
+                "late",
+                since=since,
+                why=(resource.health_detail or "no answer").rstrip("."),
                 now=now,
             )
 
@@ -149,28 +149,17 @@ def _tell_everybody(resource: Resource, reason: str, now: datetime) -> None:
 def _tell_current_holder(lease: Lease, resource: Resource, reason: str, now: datetime) -> str:
     """Tell the holder who has the device; return what became of the lease, for the operators."""
     if lease.status == Status.ACTIVE and not resource.site.ends_unfit_leases:
-        tell_holder(
-            lease,
-            "runs on a device with an error",
-            f"{resource} reported: {reason}\n\nYour lease goes on until its end, but results of this device may"
-            " be wrong and it may stop at any moment. Copy what you need, and check what you have computed."
-            " Its operators are told; extending the lease is possible, but not wise.",
-            now=now,
-        )
+        tell_holder(lease, "device_error", cause=str(resource), why=reason, now=now)
         return "has it now and goes on; told"
     begin_release(
         [lease], source=Status(lease.status), reason=f"{resource} must not be lent: {reason}", now=now
     )
-    ended = "was ended" if lease.status == Status.ACTIVE else "could not be made ready"
     tell_holder(
         lease,
-        ended,
-        f"{resource} reported: {reason}\n\n"
-        + (
-            f"{resource.site} ends leases on devices with such an error. Access is closed."
-            if lease.status == Status.ACTIVE
-            else "It is not lent until its operator has looked. Book another device."
-        ),
+        "ended_by_error",
+        cause=str(resource),
+        why=reason,
+        was_active=lease.status == Status.ACTIVE,
         now=now,
     )
     return "ended, told" if lease.status == Status.ACTIVE else "not begun, told"

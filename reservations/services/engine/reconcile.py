@@ -8,7 +8,7 @@ from django.db.models import Max, Q
 from reservations.models import IdempotencyKey, OutgoingMail, OutgoingOrder
 from reservations.policy import KEEP_IDEMPOTENCY_KEYS, KEEP_SENT, WATCH_EVERY
 from reservations.services.engine.discovery import keep_asking
-from reservations.services.engine.forewarning import warn_of_starting
+from reservations.services.engine.forewarning import warn_of_ending, warn_of_starting
 from reservations.services.engine.health import warn_of_unhealthy
 from reservations.services.engine.orders import send_orders, write_watch
 from reservations.services.engine.rehearsals import plan_missing
@@ -22,6 +22,7 @@ def reconcile(*, now: datetime) -> None:
     keep_asking(now=now)
     warn_of_unhealthy(now=now)
     warn_of_starting(now=now)
+    warn_of_ending(now=now)
     plan_missing(now=now)
     tidy(now=now)
     forget_holds(now=now)
@@ -42,5 +43,6 @@ def remind_sites(*, now: datetime) -> None:
 def tidy(*, now: datetime) -> None:
     """Drop orders, mails and idempotency keys that nobody will ask for any more."""
     OutgoingOrder.objects.filter(sent_at__lt=now - KEEP_SENT).delete()
-    OutgoingMail.objects.filter(sent_at__lt=now - KEEP_SENT).delete()
+    long_ago = now - KEEP_SENT
+    OutgoingMail.objects.filter(Q(sent_at__lt=long_ago) | Q(dropped_at__lt=long_ago)).delete()
     IdempotencyKey.objects.filter(created_at__lt=now - KEEP_IDEMPOTENCY_KEYS).delete()

@@ -156,11 +156,9 @@ def _tell(rehearsal: Rehearsal, now: datetime) -> None:
     failed = [f"{step['name']}: {step['found']}" for step in rehearsal.steps if not step["passed"]]
     tell_holder(
         rehearsal.lease,
-        "would fail with the files that it has",
-        f"They were tried on {rehearsal.stage}, and this went wrong:\n\n"
-        + "\n\n".join(failed)
-        + "\n\nThere is time until the lease starts: give better files on the reservation's page, under “Files”. "
-        "They are tried again at once.",
+        "files_fail",
+        stage=rehearsal.stage,
+        why="\n\n".join(failed),
         now=now,
         occasion=str(rehearsal.order),
     )

@@ -21,7 +21,7 @@ from reservations.services.engine.discovery import take_discovered
 from reservations.services.engine.geometry import take_reshaped
 from reservations.services.engine.health import take_observed
 from reservations.services.engine.orders import write_orders
-from reservations.services.engine.post import tell_holder
+from reservations.services.engine.post import tell_holder, tell_who_wants
 from reservations.services.engine.rehearsals import take_rehearsed
 from reservations.services.engine.use import take_use
 from reservations.services.gate import move_many
@@ -109,6 +109,7 @@ def take_openings(reports: Iterable[Report], *, site: Site, now: datetime) -> No
             deadline_at=None,
             trouble="",
         )
+        tell_who_wants("ready", {lease.reservation_id for lease in opened}, now=now)
 
 
 def take_report(report: Report, *, site: Site, now: datetime) -> None:
@@ -186,7 +187,7 @@ def _failed(lease: Lease, report: Report, now: datetime) -> None:
         keep_proof(lease, report.proof)
     if lease.status == Status.PROVISIONING and report.final:
         begin_release([lease], source=Status.PROVISIONING, reason=f"Could not be made ready: {words}", now=now)
-        tell_holder(lease, "could not be made ready", words, now=now)
+        tell_holder(lease, "failed", why=words, now=now)
     elif lease.status == Status.RELEASING and report.final:
         give_up_release(lease, reason=words, now=now)
     else:

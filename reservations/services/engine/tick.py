@@ -24,7 +24,7 @@ from reservations.services.engine.builds import send_builds
 from reservations.services.engine.discovery import send_questions
 from reservations.services.engine.geometry import press_geometry
 from reservations.services.engine.orders import send_orders, write_orders
-from reservations.services.engine.post import send_mail, tell_holder
+from reservations.services.engine.post import tell_holder, tell_who_wants
 from reservations.services.engine.rehearsals import send_rehearsals
 from reservations.services.gate import move, move_many
 from reservations.services.holds import let_holds_lapse
@@ -53,7 +53,6 @@ def tick(*, now: datetime) -> int:
     send_questions(now=now)
     send_rehearsals(now=now)
     send_builds(now=now)
-    send_mail(now=now)
     return done
 
 
@@ -62,6 +61,7 @@ def end_active(*, now: datetime) -> int:
     with transaction.atomic():
         leases = _claim(Lease.objects.filter(status=Status.ACTIVE, next_action_at__lte=now))
         begin_release(leases, source=Status.ACTIVE, reason="The lease is over", now=now)
+        tell_who_wants("ended", {lease.reservation_id for lease in leases}, now=now)
     return len(leases)
 
 
@@ -107,7 +107,7 @@ def press_on(*, now: datetime) -> int:
             elif lease.status == Status.PROVISIONING and (overdue or lease.is_over(now)):
                 why = lease.trouble or "the site did not say that it was ready"
                 begin_release([lease], source=Status.PROVISIONING, reason=f"Not ready in time: {why}", now=now)
-                tell_holder(lease, "could not be made ready", f"It was not ready in time: {why}", now=now)
+                tell_holder(lease, "failed", why=why, is_overdue=True, now=now)
             elif lease.status == Status.RELEASING and overdue:
                 why = lease.trouble or "the site has not answered"
                 give_up_release(lease, reason=f"Not proven clean in time: {why}", now=now)
@@ -139,7 +139,7 @@ def cancel_bundle(lease: Lease, *, reason: str, now: datetime) -> None:
             now=now,
             reason=reason if own else f"The reservation is all or nothing: {reason}",
         )
-    tell_holder(lease, "was cancelled", reason, now=now)
+    tell_holder(lease, "cancelled", why=reason, now=now)
 
 
 def _claim(due: QuerySet[Lease]) -> list[Lease]:

@@ -5,13 +5,15 @@ from typing import Any
 
 import pytest
 
-from reservations.models import OutgoingMail
+from reservations.messages.settling import SETTLES_IN
+from reservations.models import MessageChoices, OutgoingMail
 from reservations.policy import FOREWARN_BEFORE
 from reservations.selectors.warnings import warnings_of_choices, warnings_of_leases
 from reservations.services.asks import Ask
 from reservations.services.booking import Request, book
 from reservations.services.changes import move_window
 from reservations.services.engine.forewarning import warn_of_starting
+from reservations.services.engine.post import send_mail
 from reservations.services.engine.reconcile import reconcile
 from reservations.states import Status
 from tests.factories import make_project, make_reservation, make_resource, make_user, next_hour
@@ -84,19 +86,29 @@ def test_of_what_is_over_nothing_is_said(card: Any, status: Status, said: bool) 
 
 def test_who_books_gets_a_mail_that_says_what_happens_and_when(card: Any, member: Any) -> None:
     book_with(card, member, OWN)
+    send_mail(now=NOW + SETTLES_IN)
 
     mail = OutgoingMail.objects.get()
     assert mail.to == member
-    assert "is booked" in mail.subject
+    assert mail.sent_at is not None
+    assert mail.subject.startswith("Booked: ")
     assert "Your virtual machine “figo-ada/vm1” is restarted twice" in mail.body
     assert f"It starts {START.strftime('%a %d %b')}" in mail.body
     assert "(Europe/Rome)" in mail.body
 
 
-def test_who_books_a_fresh_machine_gets_no_mail(card: Any, member: Any) -> None:
+def test_who_books_a_fresh_machine_is_warned_of_nothing(card: Any, member: Any) -> None:
     book_with(card, member, {})
+    send_mail(now=NOW + SETTLES_IN)
 
-    assert not OutgoingMail.objects.exists()
+    assert "restarted" not in OutgoingMail.objects.get().body
+
+
+def test_who_does_without_confirmations_is_warned_all_the_same(card: Any, member: Any) -> None:
+    MessageChoices.objects.create(user=member, wanted={"booked": False})
+    book_with(card, member, OWN)
+
+    assert send_mail(now=NOW + SETTLES_IN) == 1
 
 
 def test_shortly_before_the_start_it_is_said_once_more(card: Any, member: Any) -> None:
@@ -108,7 +120,10 @@ def test_shortly_before_the_start_it_is_said_once_more(card: Any, member: Any) -
     reconcile(now=START - timedelta(minutes=10))
 
     assert OutgoingMail.objects.count() == 2
-    assert OutgoingMail.objects.filter(subject__contains="starts soon").get().to == member
+    send_mail(now=START - timedelta(minutes=10))
+    mail = OutgoingMail.objects.filter(subject__contains="starts soon").get()
+    assert mail.to == member
+    assert "Your virtual machine “figo-ada/vm1” is restarted twice" in mail.body
 
 
 def test_a_lease_that_was_moved_is_announced_for_its_new_start(card: Any, member: Any) -> None:
@@ -124,7 +139,7 @@ def test_a_lease_that_was_moved_is_announced_for_its_new_start(card: Any, member
     )
     warn_of_starting(now=later - FOREWARN_BEFORE)
 
-    assert OutgoingMail.objects.filter(subject__contains="starts soon").count() == 2
+    assert OutgoingMail.objects.filter(template="starting_soon").count() == 2
 
 
 def test_who_books_a_start_that_is_near_is_told_once(card: Any, member: Any) -> None:
