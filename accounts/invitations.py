@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 from datetime import datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import structlog
 from django.core.mail import send_mail
@@ -169,7 +169,7 @@ def _locked(actor: User, invitation_id: UUID | None, secret: str) -> Invitation:
     if secret:
         invitation = found.filter(digest=_digest(secret)).first()
     else:
-        invitation = found.filter(pk=invitation_id, invited=actor).first()
+        invitation = found.filter(pk=invitation_id or uuid4(), invited=actor).first()
     if invitation is None:
         raise NotThere(_("There is no such invitation, or it is for somebody else."))
     return invitation

@@ -4,6 +4,7 @@ from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from accounts.api.me import MeDoor
+from accounts.api.projects import InvitationDoor, JoinRequestDoor, ProjectDoor
 from accounts.api.ssh_keys import SshKeyDoor
 from accounts.api.tokens import TokenDoor
 from reservations.api.artefacts import ArtefactDoor
@@ -25,6 +26,9 @@ router = PortalRouter()
 router.register("me", MeDoor)
 router.register("tokens", TokenDoor)
 router.register("ssh-keys", SshKeyDoor)
+router.register("projects", ProjectDoor)
+router.register("invitations", InvitationDoor)
+router.register("join-requests", JoinRequestDoor)
 router.register("sites", SiteDoor)
 router.register("resources", ResourceDoor)
 router.register("adapters", AdapterDoor)

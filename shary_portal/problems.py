@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
+from accounts.errors import AccountRefusal
 from reservations.api.planned import planned_shown
 from reservations.errors import CannotBook, Invalid, LeasesInTheWay, Refusal, SeriesClash
 
@@ -31,6 +32,13 @@ def problem_response(error: Exception, context: dict[str, Any]) -> Response | No
             title=_TITLES.get(error.code, "Refused"),
             detail=error.message,
             **_extras_of(error),
+        )
+    if isinstance(error, AccountRefusal):
+        return problem(
+            status=error.status,
+            code=error.code,
+            title=_TITLES.get(error.code, "Refused"),
+            detail=error.message,
         )
     if isinstance(error, Http404):
         error = exceptions.NotFound()

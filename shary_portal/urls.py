@@ -3,7 +3,6 @@
 from django.contrib import admin
 from django.urls import include, path, re_path
 
-from accounts import pages as accounts_pages
 from reservations import pages as reservations_pages
 from resources import pages as resources_pages
 from shary_portal import health, languages
@@ -16,7 +15,7 @@ urlpatterns = [
     path("reservations/<uuid:reservation_id>/stream/", reservations_pages.stream, name="stream"),
     path("artefacts/", reservations_pages.artefacts, name="artefacts"),
     path("resources/<uuid:resource_id>/", resources_pages.resource, name="resource"),
-    path("account/keys/", accounts_pages.keys, name="keys"),
+    path("", include("accounts.urls")),
     # Identities are not joined, and accounts not completed by hand: the library's pages for that stay closed.
     re_path(r"^accounts/(?:3rdparty|social)/", closed),
     path("accounts/", include("allauth.urls")),

@@ -1,8 +1,9 @@
 """What all doors of the REST API share."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from django.db.models import Model, QuerySet
 from django.utils import timezone
@@ -10,6 +11,7 @@ from rest_framework import serializers
 from rest_framework.viewsets import GenericViewSet
 
 from accounts.models import User
+from accounts.scopes import Scope
 
 M = TypeVar("M", bound=Model)
 
@@ -36,7 +38,14 @@ class Moment(serializers.DateTimeField):
 
 
 class Door(GenericViewSet[M], Generic[M]):
-    """A view that shows a person what is theirs to see."""
+    """A view that shows a person what is theirs to see.
+
+    Reading needs a token's scope `read`. What changes something needs the scope in `writes`, or the one that
+    `scopes` names for the verb.
+    """
+
+    writes: ClassVar[Scope] = Scope.BOOK
+    scopes: ClassVar[Mapping[str, Scope]] = {}
 
     @property
     def person(self) -> User:

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from accounts.api.door import Door
 from accounts.keys import MOST_CHARACTERS, BadKey, add_ssh_key, remove_ssh_key
 from accounts.models import SshKey
+from accounts.scopes import Scope
 
 
 class SshKeyShape(serializers.ModelSerializer[SshKey]):
@@ -37,6 +38,8 @@ class NewSshKey(serializers.Serializer[Any]):
 
 class SshKeyDoor(mixins.ListModelMixin, mixins.DestroyModelMixin, Door[SshKey]):
     """Public keys that are put on the devices of your leases."""
+
+    writes = Scope.KEYS
 
     queryset = SshKey.objects.all()
     serializer_class = SshKeyShape

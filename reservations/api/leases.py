@@ -10,6 +10,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.scopes import Scope
 from reservations.api.asked import AskedFiles, AskedReason
 from reservations.api.presenting import lease_brief, lease_whole, whose
 from reservations.api.shapes import LeaseOf, LeaseOfBrief
@@ -37,6 +38,8 @@ class LeaseFilter(django_filters.FilterSet):  # type: ignore[misc]
 
 class LeaseDoor(UseDoor):
     """Leases: the hold of exactly one resource each, and the only thing with a status."""
+
+    scopes = dict.fromkeys(("approve", "reject", "retry", "vouch"), Scope.OPERATE)
 
     queryset = Lease.objects.all()
     serializer_class = LeaseOf

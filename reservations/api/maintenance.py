@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.api.door import Door
+from accounts.scopes import Scope
 from reservations.api.asked import AskedMaintenance
 from reservations.api.shapes import MaintenanceShape
 from reservations.services.maintenance import cancel_maintenance, plan_maintenance
@@ -30,6 +31,8 @@ class MaintenanceFilter(django_filters.FilterSet):  # type: ignore[misc]
 
 class MaintenanceDoor(mixins.ListModelMixin, Door[MaintenanceWindow]):
     """Times in which resources cannot be booked; everybody may know, operators plan them."""
+
+    writes = Scope.OPERATE
 
     queryset = MaintenanceWindow.objects.all()
     serializer_class = MaintenanceShape

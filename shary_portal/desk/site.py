@@ -9,11 +9,12 @@ from csp.decorators import csp_update
 from django.contrib.auth.views import LogoutView, redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import resolve_url
+from django.shortcuts import redirect, resolve_url
 from django.urls import reverse
 from django.utils import timezone
 from unfold.sites import UnfoldAdminSite
 
+from accounts.confirming import confirm_at, confirmed_recently
 from accounts.models import User
 from reservations.selectors.today import today_for
 from reservations.words import zone_of
@@ -43,6 +44,8 @@ class OperatorsDesk(UnfoldAdminSite):  # type: ignore[misc]
 
         @wraps(inner)
         def in_their_zone(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if self.has_permission(request) and not confirmed_recently(request):
+                return redirect(confirm_at(request.get_full_path()))
             with timezone.override(zone_for(request)):
                 response = inner(request, *args, **kwargs)
                 # A page that was not yet drawn would be drawn later, in the server's zone.
@@ -70,6 +73,8 @@ class OperatorsDesk(UnfoldAdminSite):  # type: ignore[misc]
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Send people to the portal's own sign-in: there is one door, with one set of limits on it."""
         if request.user.is_authenticated:
+            if request.user.may_enter_desk and not request.user.rights_count:
+                return redirect(f"{reverse('security')}?needed=1")
             raise PermissionDenied(
                 "This is for those who run a site. A federation manager can make you one of them."
             )

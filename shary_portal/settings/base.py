@@ -28,6 +28,7 @@ INSTALLED_APPS = [
     "allauth.socialaccount",
     "accounts.federation.oidc",
     "accounts.federation.saml",
+    "allauth.mfa",
     "rest_framework",
     "django_filters",
     "drf_spectacular",
@@ -134,6 +135,22 @@ SHARY_SAML_KEY = env.str("SHARY_SAML_KEY", default="", multiline=True)
 
 # Rights over what is others' (operators, auditors, federation managers) count only with a second factor.
 SHARY_REQUIRE_SECOND_FACTOR = env.bool("SHARY_REQUIRE_SECOND_FACTOR", default=False)
+MFA_ADAPTER = "accounts.second_factor.SecondFactorPolicy"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_TOLERANCE = 1
+# Addresses come from whoever vouches for the person; there is no page on which one would confirm them.
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+
+# Keys, tokens and rights over what is others' ask again who one is, after so many seconds; 0: never.
+SHARY_CONFIRM_EVERY_S = env.int("SHARY_CONFIRM_EVERY_S", default=0)
+ACCOUNT_REAUTHENTICATION_TIMEOUT = SHARY_CONFIRM_EVERY_S or 900
+
+# How many requests of the REST API one person may make; 0: as many as they like.
+SHARY_REQUESTS_PER_MINUTE = env.int("SHARY_REQUESTS_PER_MINUTE", default=0)
+SHARY_REQUESTS_PER_HOUR = env.int("SHARY_REQUESTS_PER_HOUR", default=0)
+# How often one may try to sign in: “per address”, and “per account” for those that failed.
+ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/5m/key", "reauthenticate": "10/m/user"}
 
 LANGUAGE_CODE = "en"
 # Each in its own words: whoever looks for it may not read the others.
@@ -173,7 +190,11 @@ REST_FRAMEWORK = {
         "accounts.tokens.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "accounts.api.permissions.WithinScope",
+    ],
+    "DEFAULT_THROTTLE_CLASSES": ["accounts.api.throttles.FairUse"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PAGINATION_CLASS": "shary_portal.pagination.NewestFirst",
     "PAGE_SIZE": 50,

@@ -27,6 +27,7 @@ EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
 EMAIL_FILE_PATH = STATE_DIR / "mail"
 WHITENOISE_USE_FINDERS = True
 SHARY_LOOPBACK_ISSUERS = True
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = True  # http://localhost
 _PASSWORD = env("SHARY_DEMONSTRATION_PASSWORD", default="")
 SHARY_DEMONSTRATION_ACCOUNTS = [
     {"email": person.email, "password": _PASSWORD, "role": person.says}

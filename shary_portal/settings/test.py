@@ -13,6 +13,7 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STATIC_ROOT = None  # files are served from where they lie
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = True  # http://localhost
 SHARY_HUB_KEY = "nTkHEW3PUbzQ9cfUXUg1aYd9cMsR1gVSd6nKkDpPVyY="
 SHARY_FIELD_KEYS = ["3l2cKc5Tn0TnFUDtfCMOdxVlyTdDGeBRZqPvW8nAb1Q="]
 SHARY_LOOPBACK_ISSUERS = True

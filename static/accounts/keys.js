@@ -4,6 +4,7 @@ import { get, post, remove } from "../portal/api.js";
 import { copyButton, el } from "../portal/dom.js";
 import { DAY, dayWords, iso, momentWords, utcWords } from "../portal/time.js";
 import { toast } from "../portal/toast.js";
+import { _ } from "../portal/words.js";
 import { onZone, viewerZone } from "../portal/zone.js";
 
 const part = (name) => document.querySelector(`[data-part="${name}"]`);
@@ -19,9 +20,9 @@ function removeButton(path, label, verb, reload) {
   const ask = () => {
     line.replaceChildren(
       el("button", { type: "button", class: "button small danger", onclick: async () => {
-        try { await remove(path); toast(`${label} is gone.`); reload(); } catch (problem) { toast(problem.message); calm(); }
-      } }, `${verb} it`),
-      el("button", { type: "button", class: "button small", onclick: calm }, "Keep"));
+        try { await remove(path); toast(_("{name} is gone.", { name: label })); reload(); } catch (problem) { toast(problem.message); calm(); }
+      } }, _("{verb} it", { verb })),
+      el("button", { type: "button", class: "button small", onclick: calm }, _("Keep")));
     line.querySelector("button").focus();
   };
   calm();
@@ -48,19 +49,19 @@ async function load(path, node, draw, empty) {
 }
 
 const loadKeys = () => load("ssh-keys/", part("ssh-list"), (keys) => el("div", { class: "scroll-x" }, el("table", {},
-  el("thead", {}, el("tr", {}, ["Name", "Fingerprint", "Added", ""].map((word) => el("th", { scope: "col" }, word || el("span", { class: "visually-hidden" }, "Actions"))))),
+  el("thead", {}, el("tr", {}, [_("Name"), _("Fingerprint"), _("Added"), ""].map((word) => el("th", { scope: "col" }, word || el("span", { class: "visually-hidden" }, _("Actions")))))),
   el("tbody", {}, keys.map((key) => el("tr", {},
     el("td", {}, key.name || "–"), el("td", {}, el("code", { class: "break" }, key.fingerprint ?? `${key.public_key.slice(0, 32)}…`)),
     el("td", { class: "nowrap" }, key.created_at ? moment(key.created_at, dayWords) : ""),
-    el("td", {}, removeButton(`ssh-keys/${key.id}/`, key.name || "The key", "Remove", loadKeys))))))),
-"No key yet. Without one, devices that are reached by SSH cannot let you in.");
+    el("td", {}, removeButton(`ssh-keys/${key.id}/`, key.name || _("The key"), _("Remove"), loadKeys))))))),
+_("No key yet. Without one, devices that are reached by SSH cannot let you in."));
 
 const loadTokens = () => load("tokens/", part("token-list"), (tokens) => el("div", { class: "scroll-x" }, el("table", {},
-  el("thead", {}, el("tr", {}, ["Name", "Last used", "Expires", ""].map((word) => el("th", { scope: "col" }, word || el("span", { class: "visually-hidden" }, "Actions"))))),
+  el("thead", {}, el("tr", {}, [_("Name"), _("May"), _("Last used"), _("Expires"), ""].map((word) => el("th", { scope: "col" }, word || el("span", { class: "visually-hidden" }, _("Actions")))))),
   el("tbody", {}, tokens.map((token) => el("tr", {},
-    el("td", {}, token.name), el("td", { class: "nowrap" }, token.last_used_at ? moment(token.last_used_at) : "never"),
-    el("td", { class: "nowrap" }, token.expires_at ? moment(token.expires_at, dayWords) : "never"),
-    el("td", {}, removeButton(`tokens/${token.id}/`, token.name, "Revoke", loadTokens))))))), "No token yet.");
+    el("td", {}, token.name), el("td", {}, token.scopes.join(", ")), el("td", { class: "nowrap" }, token.last_used_at ? moment(token.last_used_at) : _("never")),
+    el("td", { class: "nowrap" }, token.expires_at ? moment(token.expires_at, dayWords) : _("never")),
+    el("td", {}, removeButton(`tokens/${token.id}/`, token.name, _("Revoke"), loadTokens))))))), _("No token yet."));
 
 function dressForm(form, errors, send) {
   form.addEventListener("submit", async (event) => {
@@ -68,22 +69,23 @@ function dressForm(form, errors, send) {
     const button = form.querySelector("[type=submit]");
     button.disabled = true;
     errors.replaceChildren();
-    try { await send(Object.fromEntries(new FormData(form))); form.reset(); } catch (problem) { showProblem(form, errors, problem); }
+    try { await send(Object.fromEntries(new FormData(form)), form); form.reset(); } catch (problem) { showProblem(form, errors, problem); }
     button.disabled = false;
   });
 }
 
 dressForm(part("ssh-form"), part("ssh-errors"), async ({ name, public_key }) => {
   await post("ssh-keys/", { name: name.trim(), public_key: public_key.trim() });
-  toast("The key is added.");
+  toast(_("The key is added."));
   loadKeys();
 });
-dressForm(part("token-form"), part("token-errors"), async ({ name, days }) => {
-  const made = await post("tokens/", { name: name.trim(), expires_at: iso(Date.now() + Number(days) * DAY) });
+dressForm(part("token-form"), part("token-errors"), async ({ name, days }, form) => {
+  const scopes = new FormData(form).getAll("scopes");
+  const made = await post("tokens/", { name: name.trim(), expires_at: iso(Date.now() + Number(days) * DAY), scopes });
   part("token-new").hidden = false;
   part("token-new").replaceChildren(el("div", { class: "note good", role: "status" }, el("div", {},
-    el("p", {}, el("strong", {}, `Token “${made.name}”`), " is shown this once. Copy it now."),
-    el("p", { class: "copy-line" }, el("code", { class: "break" }, made.token), copyButton(made.token, "the token")))));
+    el("p", {}, el("strong", {}, _("Token “{name}” is shown this once. Copy it now.", { name: made.name }))),
+    el("p", { class: "copy-line" }, el("code", { class: "break" }, made.token), copyButton(made.token, _("the token"))))));
   loadTokens();
 });
 
