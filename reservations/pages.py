@@ -1,5 +1,6 @@
 """The pages of *when*: the board, one's own reservations, one reservation."""
 
+from collections.abc import AsyncIterator
 from typing import Any, cast
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from accounts.models import User
 from accounts.pages import config_for
 from adapters.catalogue import CATALOGUE
 from reservations.live import changes_of
+from reservations.live_calendar import calendar_changes
 from reservations.models import Reservation
 from reservations.phase import Phase, phase_of
 from reservations.selectors.reservations import reservations_of, with_leases
@@ -121,7 +123,21 @@ async def stream(request: HttpRequest, reservation_id: UUID) -> HttpResponseBase
     version = await sync_to_async(_version_for)(user, reservation_id)
     if version is None:
         raise Http404
-    response = StreamingHttpResponse(changes_of(reservation_id, version), content_type="text/event-stream")
+    return _events(changes_of(reservation_id, version))
+
+
+@require_GET
+async def calendar_stream(request: HttpRequest) -> HttpResponseBase:
+    """Server-sent events of the board: `change` whenever something on the calendar may have changed."""
+    user = cast(User, await request.auser())
+    await sync_to_async(_let_go_of_the_database)()
+    if not user.is_authenticated:
+        return HttpResponse("Sign in first.\n", status=401, content_type="text/plain")
+    return _events(calendar_changes())
+
+
+def _events(events: AsyncIterator[str]) -> StreamingHttpResponse:
+    response = StreamingHttpResponse(events, content_type="text/event-stream")
     response.headers["Cache-Control"] = "no-cache"
     response.headers["X-Accel-Buffering"] = "no"
     return response
@@ -129,7 +145,11 @@ async def stream(request: HttpRequest, reservation_id: UUID) -> HttpResponseBase
 
 def _version_for(user: User, reservation_id: UUID) -> int | None:
     version = visible_reservations(user).filter(pk=reservation_id).values_list("version", flat=True).first()
+    _let_go_of_the_database()
+    return version
+
+
+def _let_go_of_the_database() -> None:
     # A page may listen for hours; it must not keep a connection to the database as long.
     if not connection.in_atomic_block:
         connection.close()
-    return version

@@ -72,6 +72,7 @@ class EntryShape(serializers.Serializer[Any]):
     expires_at = serializers.DateTimeField(
         allow_null=True, help_text="When a hold runs out if it is not booked."
     )
+    project = serializers.CharField(allow_blank=True, help_text="Whose, where one may know.")
     via = serializers.UUIDField(allow_null=True, help_text="The whole or part that takes this along.")
 
 
@@ -117,6 +118,9 @@ class SectionQuery(serializers.Serializer[Any]):
     site = serializers.CharField(required=False, allow_blank=True, max_length=50, default="")
     kind = serializers.CharField(required=False, allow_blank=True, max_length=40, default="")
     model = serializers.CharField(required=False, allow_blank=True, max_length=200, default="")
+    resource = serializers.UUIDField(
+        required=False, allow_null=True, default=None, help_text="Only it, its parts, and what it is part of."
+    )
     search = serializers.CharField(required=False, allow_blank=True, max_length=100, default="")
     free = serializers.BooleanField(required=False, default=False, help_text="Only what is free right now.")
 
@@ -190,6 +194,7 @@ class CalendarDoor(Door[CalendarEntry]):
             site=asked["site"],
             kind=asked["kind"],
             model=asked["model"],
+            resource=asked["resource"],
             search=asked["search"],
             free_at=self.now if asked["free"] else None,
             group=asked["group"],

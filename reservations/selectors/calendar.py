@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
 
@@ -26,6 +27,8 @@ class Section:
     site: str = ""
     kind: str = ""
     model: str = ""
+    resource: UUID | None = None
+    """Only this one, with what it is part of and its own parts."""
     search: str = ""
     free_at: datetime | None = None
     group: str = "site"
@@ -35,6 +38,10 @@ class Section:
 
 # Numbers in names are padded, so that “L40S 10” comes after “L40S 9”.
 _NATURAL = r"regexp_replace(regexp_replace({0}, '(\d+)', '00000000\1', 'g'), '\d*(\d{{8}})', '\1', 'g')"
+
+# A hold that has run out stands in nobody's way.
+_LASTS = """(e.hold_id IS NULL OR EXISTS (
+    SELECT 1 FROM reservations_hold h WHERE h.id = e.hold_id AND h.expires_at > now()))"""
 
 # What the filters leave. What a part is of is looked up for parts alone: most resources are wholes.
 _MATCHING = """
@@ -47,12 +54,14 @@ _MATCHING = """
     ) root ON true
     WHERE (%(site)s = '' OR s.slug = %(site)s) AND (%(kind)s = '' OR r.kind = %(kind)s)
       AND (%(model)s = '' OR r.model = %(model)s)
+      AND (%(resource)s::uuid IS NULL OR %(resource)s::uuid IN (r.id, r.parent_id)
+           OR r.id = (SELECT o.parent_id FROM resources_resource o WHERE o.id = %(resource)s::uuid))
       AND (%(search)s = '' OR strpos(lower(r.name), %(search)s) > 0 OR strpos(lower(r.model), %(search)s) > 0
            OR strpos(lower(s.name), %(search)s) > 0)
       AND (%(free_at)s::timestamptz IS NULL OR (
           r.in_service AND r.quarantined_at IS NULL AND r.health <> 'unhealthy' AND r.id NOT IN (
               SELECT e.resource_id FROM reservations_calendarentry e
-              WHERE e.holding AND e.occupies @> %(free_at)s::timestamptz)))
+              WHERE e.holding AND e.occupies @> %(free_at)s::timestamptz AND {lasts})))
 """
 
 # `groups`: how many rows there are of each, so that only those that the page touches are put in order.
@@ -182,7 +191,8 @@ def board(section: Section, *, user: User, now: datetime) -> str:
 def _statement(text: str, group: str) -> str:
     model = "coalesce(root.model, r.model)" if group == "model" else "''::text"
     return text.format(
-        matching=_MATCHING.format(model=model),
+        matching=_MATCHING.format(model=model, lasts=_LASTS),
+        lasts=_LASTS,
         order=GROUPINGS[group],
         natural_r=_NATURAL.format("r.name"),
         natural_w=_NATURAL.format("w.name"),
@@ -194,6 +204,7 @@ def _filters(section: Section) -> dict[str, Any]:
         "site": section.site,
         "kind": section.kind,
         "model": section.model,
+        "resource": section.resource,
         "search": section.search.lower(),
         "free_at": section.free_at,
     }
@@ -208,7 +219,7 @@ WITH matching AS MATERIALIZED ({matching}), usable AS (
 ), busy AS (
     SELECT u.site, u.root_kind, u.root_model, step, count(DISTINCT u.id) AS many
     FROM usable u JOIN reservations_calendarentry e ON e.resource_id = u.id AND e.holding
-         AND e.occupies && tstzrange(%(earliest)s, %(latest)s)
+         AND e.occupies && tstzrange(%(earliest)s, %(latest)s) AND {lasts}
     CROSS JOIN LATERAL generate_series(
         greatest(floor(extract(epoch FROM lower(e.occupies) - %(earliest)s) / %(step_s)s), 0)::int,
         least(ceil(extract(epoch FROM upper(e.occupies) - %(earliest)s) / %(step_s)s), %(steps)s)::int - 1) step
@@ -241,3 +252,23 @@ def free_over_time(section: Section, *, step: timedelta) -> str:
         )
         (groups,) = cursor.fetchone()
     return str(groups)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalendarMark:
+    """How far the calendar has changed, and which transactions were open at that moment."""
+
+    changes: int
+    oldest_open: int
+    newest: int
+
+
+def calendar_mark() -> CalendarMark:
+    """Return the count of changes; a change whose transaction is still open is counted already."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT (SELECT last_value FROM shary_calendar_changes),"
+            " pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint FROM pg_current_snapshot() s"
+        )
+        changes, oldest_open, newest = cursor.fetchone()
+    return CalendarMark(changes=changes, oldest_open=oldest_open, newest=newest)

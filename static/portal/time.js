@@ -1,5 +1,7 @@
 /** Moments in time zones, by Intl. Moments are milliseconds; days and hours exist only in a zone. */
 
+import { _, language } from "./words.js";
+
 export const MINUTE = 60_000;
 export const HOUR = 60 * MINUTE;
 export const DAY = 24 * HOUR;
@@ -23,18 +25,30 @@ export function isZone(zone) {
   try { formatOf(zone); return true; } catch { return false; }
 }
 
-/** Return year, month (1 to 12), day, hour, minute, second and weekday (0 is Sunday) as a clock in the zone shows them. */
-export function partsIn(zone, ms) {
-  const parts = {};
-  for (const { type, value } of formatOf(zone).formatToParts(ms)) if (type !== "literal") parts[type] = Number(value);
-  parts.weekday = new Date(Date.UTC(parts.year, parts.month - 1, parts.day)).getUTCDay();
-  return parts;
-}
+const offsets = new Map();
 
 /** Return how many minutes the zone is ahead of UTC at a moment. */
 export function offsetMinutes(zone, ms) {
-  const p = partsIn(zone, ms);
-  return Math.round((Date.UTC(p.year, p.month - 1, p.day, p.hour, p.minute, p.second) - Math.floor(ms / 1000) * 1000) / MINUTE);
+  // Clocks are changed at full quarters of an hour, and to ask Intl takes long: a board asks thousands of times.
+  const key = `${zone} ${Math.floor(ms / (15 * MINUTE))}`;
+  let offset = offsets.get(key);
+  if (offset === undefined) {
+    const p = {};
+    for (const { type, value } of formatOf(zone).formatToParts(ms)) if (type !== "literal") p[type] = Number(value);
+    offset = Math.round((Date.UTC(p.year, p.month - 1, p.day, p.hour, p.minute, p.second) - Math.floor(ms / 1000) * 1000) / MINUTE);
+    if (offsets.size > 20_000) offsets.clear();
+    offsets.set(key, offset);
+  }
+  return offset;
+}
+
+/** Return year, month (1 to 12), day, hour, minute, second and weekday (0 is Sunday) as a clock in the zone shows them. */
+export function partsIn(zone, ms) {
+  const shown = new Date(ms + offsetMinutes(zone, ms) * MINUTE);
+  return {
+    year: shown.getUTCFullYear(), month: shown.getUTCMonth() + 1, day: shown.getUTCDate(), hour: shown.getUTCHours(),
+    minute: shown.getUTCMinutes(), second: shown.getUTCSeconds(), weekday: shown.getUTCDay(),
+  };
 }
 
 /** Return the moment at which a clock in the zone shows this; a time that DST skips becomes the one after the gap. */
@@ -75,16 +89,31 @@ export function clockWithSeconds(zone, ms) {
   return `${clock(zone, ms)}:${two(partsIn(zone, ms).second)}`;
 }
 
-/** Return `Tue 24 Nov`, with the year where it is not this one. */
-export function dayWords(zone, ms, now = Date.now()) {
-  const p = partsIn(zone, ms);
-  const year = p.year === partsIn(zone, now).year ? "" : ` ${p.year}`;
-  return `${WEEKDAYS[p.weekday]} ${p.day} ${MONTHS[p.month - 1]}${year}`;
+const written = new Map();
+
+/** Return a date as the language of the page writes it. English ones are put together here: browsers differ in the comma. */
+function dateWords(zone, ms, parts) {
+  const key = `${zone} ${JSON.stringify(parts)}`;
+  if (!written.has(key)) written.set(key, new Intl.DateTimeFormat(language, { timeZone: zone, ...parts }));
+  return written.get(key).format(ms);
 }
 
-export function monthWords(zone, ms) {
+/** Return `Tue 24 Nov`, with the year where it is not this one; without the weekday where that goes without saying. */
+export function dayWords(zone, ms, now = Date.now(), { weekday = true } = {}) {
   const p = partsIn(zone, ms);
-  return `${["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"][p.month - 1]} ${p.year}`;
+  const thisYear = p.year === partsIn(zone, now).year;
+  if (language !== "en") return dateWords(zone, ms, { ...(weekday && { weekday: "short" }), day: "numeric", month: "short", ...(!thisYear && { year: "numeric" }) });
+  return `${weekday ? `${WEEKDAYS[p.weekday]} ` : ""}${p.day} ${MONTHS[p.month - 1]}${thisYear ? "" : ` ${p.year}`}`;
+}
+
+/** Return `Tue`. */
+export function weekdayWords(zone, ms) {
+  return language === "en" ? WEEKDAYS[partsIn(zone, ms).weekday] : dateWords(zone, ms, { weekday: "short" });
+}
+
+/** Return `November 2026`. */
+export function monthWords(zone, ms) {
+  return dateWords(zone, ms, { month: "long", year: "numeric" });
 }
 
 export function momentWords(zone, ms, now = Date.now()) {
@@ -110,16 +139,16 @@ export function offsetWords(minutes) {
 
 export function durationWords(ms) {
   const minutes = Math.round(Math.abs(ms) / MINUTE);
-  if (minutes < 1) return "under a minute";
+  if (minutes < 1) return _("under a minute");
   const days = Math.floor(minutes / 1440);
   const hours = Math.floor((minutes % 1440) / 60);
   const rest = minutes % 60;
-  return [days && `${days} d`, hours && `${hours} h`, !days && rest && `${rest} min`].filter(Boolean).join(" ");
+  return [days && _("{days} d", { days }), hours && _("{hours} h", { hours }), !days && rest && _("{minutes} min", { minutes: rest })].filter(Boolean).join(" ");
 }
 
 /** Return a countdown that ticks: `2 d 4 h`, `3:07:12`. */
 export function countdownWords(ms) {
-  if (ms <= 0) return "now";
+  if (ms <= 0) return _("now");
   if (ms >= 2 * DAY) return durationWords(ms);
   const seconds = Math.floor(ms / 1000);
   return `${Math.floor(seconds / 3600)}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;

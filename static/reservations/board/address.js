@@ -1,8 +1,10 @@
 /** The address holds the whole view, so that it can be sent to a colleague. */
 
 import { fromInput, isZone, startOfDay, toDateInput } from "../../portal/time.js";
+import { GROUPINGS } from "./lines.js";
 
 export const VIEWS = ["day", "week", "month", "agenda"];
+const FILTERS = ["site", "kind", "model", "search"];
 
 /** Return what the address asks for; what it does not say is left to the defaults. */
 export function readAddress(zone, { now, view }) {
@@ -14,9 +16,8 @@ export function readAddress(zone, { now, view }) {
     zone: used,
     view: VIEWS.includes(search.get("view")) ? search.get("view") : view,
     date: Number.isNaN(date) ? startOfDay(used, now) : date,
-    site: search.get("site") ?? "",
-    kind: search.get("kind") ?? "",
-    search: search.get("search") ?? "",
+    group: GROUPINGS.includes(search.get("group")) ? search.get("group") : "site",
+    ...Object.fromEntries(FILTERS.map((name) => [name, search.get(name) ?? ""])),
     free: search.get("free") === "1",
     zoom: [1, 2, 4].includes(Number(search.get("zoom"))) ? Number(search.get("zoom")) : 1,
     closed: new Set((search.get("closed") ?? "").split(",").filter(Boolean)),
@@ -28,7 +29,8 @@ export function writeAddress(state, { now, push = false }) {
   const search = new URLSearchParams();
   search.set("view", state.view);
   if (state.date !== startOfDay(state.zone, now)) search.set("date", toDateInput(state.zone, state.date));
-  for (const name of ["site", "kind", "search"]) if (state[name]) search.set(name, state[name]);
+  if (state.group !== "site") search.set("group", state.group);
+  for (const name of FILTERS) if (state[name]) search.set(name, state[name]);
   if (state.free) search.set("free", "1");
   if (state.zoom !== 1) search.set("zoom", state.zoom);
   if (state.closed.size) search.set("closed", [...state.closed].join(","));

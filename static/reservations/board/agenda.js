@@ -1,7 +1,8 @@
 /** The same calendar as a list: for phones, and for people who read the board by ear. */
 
 import { el } from "../../portal/dom.js";
-import { addDays, clock, dayWords, HOUR, MINUTE, momentWords, partsIn, startOfDay, startOfWeek, zoneWords } from "../../portal/time.js";
+import { addDays, clock, dayWords, HOUR, MINUTE, momentWords, partsIn, startOfDay, startOfWeek, weekdayWords, zoneWords } from "../../portal/time.js";
+import { _ } from "../../portal/words.js";
 import { healthOf, healthWhy, kindWords, modelBeside } from "../states.js";
 import { entryTitle, patternOf, stateWord } from "./entries.js";
 
@@ -14,17 +15,20 @@ export class Agenda {
     this.shownRows = STEP;
   }
 
+  /** Return the places of the rows that are listed. */
+  places() { return Array.from({ length: Math.min(this.shownRows, this.board.calendar.total ?? this.shownRows) }, (_none, place) => place); }
+
   render(version) {
     if (this.shown === version) return;
     this.shown = version;
     const { board } = this;
-    const { zone, free } = board.state;
-    const rows = board.allRows().filter((row) => !free || board.isFreeNow(row));
+    const { zone } = board.state;
+    const rows = this.places().map((place) => board.calendar.rowAt(place)).filter(Boolean);
     const focused = this.node.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
     const sections = [];
     let site = null;
     let list = null;
-    for (const row of rows.slice(0, this.shownRows)) {
+    for (const row of rows) {
       if (row.site !== site) {
         site = row.site;
         list = el("ul", { class: "agenda-list" });
@@ -35,9 +39,9 @@ export class Agenda {
       }
       list.append(this.drawDevice(row));
     }
-    this.node.replaceChildren(this.drawDays(), ...(rows.length ? [el("p", { class: "help agenda-zone" }, `Times in ${zoneWords(zone)}.`)] : []), ...sections,
-      rows.length > this.shownRows || board.loadedRows() < (board.total ?? 0)
-        ? el("button", { type: "button", class: "button", data: { focus: "more" }, onclick: () => { this.shownRows += STEP; board.grid.scrollTop = 1e9; board.fetchMore(); board.redraw(); } }, "Show more devices") : "");
+    this.node.replaceChildren(this.drawDays(), ...(rows.length ? [el("p", { class: "help agenda-zone" }, _("Times in {zone}.", { zone: zoneWords(zone) }))] : []), ...sections,
+      this.shownRows < (board.calendar.total ?? 0)
+        ? el("button", { type: "button", class: "button", data: { focus: "more" }, onclick: () => { this.shownRows += STEP; board.redraw(); } }, _("Show more devices")) : "");
     if (focused) this.node.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   }
 
@@ -46,11 +50,10 @@ export class Agenda {
     const { zone, date } = board.state;
     const today = startOfDay(zone, board.now());
     const first = date >= today && date < addDays(zone, today, 7) ? today : startOfWeek(zone, date);
-    return el("div", { class: "day-strip", role: "group", aria: { label: "Day" } }, Array.from({ length: 7 }, (_, i) => {
+    return el("div", { class: "day-strip", role: "group", aria: { label: _("Day") } }, Array.from({ length: 7 }, (_none, i) => {
       const day = addDays(zone, first, i);
-      const [weekday] = dayWords(zone, day).split(" ");
       return el("button", { type: "button", class: day === today ? "today" : "", data: { focus: `day${i}` }, aria: { pressed: String(day === date), label: dayWords(zone, day) }, onclick: () => board.show({ date: day }, { push: true }) },
-        el("span", {}, weekday), el("strong", {}, String(partsIn(zone, day).day)));
+        el("span", {}, weekdayWords(zone, day)), el("strong", {}, String(partsIn(zone, day).day)));
     }));
   }
 
@@ -61,17 +64,21 @@ export class Agenda {
     const { zone } = board.state;
     const now = board.now();
     const start = Math.max(range.from, now);
-    if (!row.in_service) return { words: "Out of service", at: null };
-    if (row.quarantined) return { words: "Not to be had", at: null };
-    if (range.to <= now) return { words: "This day is over", at: null };
-    const entries = (board.entries.get(row.id) ?? []).filter((entry) => entry.occupied_to > start && entry.occupied_from < range.to).sort((a, b) => a.occupied_from - b.occupied_from);
+    if (!row.in_service) return { words: _("Out of service"), at: null };
+    if (row.quarantined) return { words: _("Not to be had"), at: null };
+    if (range.to <= now) return { words: _("This day is over"), at: null };
+    const entries = board.calendar.entriesOf(row.id).filter((entry) => entry.occupied_to > start && entry.occupied_from < range.to).sort((a, b) => a.occupied_from - b.occupied_from);
     let at = start;
     for (const entry of entries) {
-      if (entry.occupied_from - at >= 30 * MINUTE) return { words: `${at === start ? "Free" : `Free from ${clock(zone, at)}`} until ${clock(zone, entry.occupied_from)}`, at, until: entry.occupied_from, open: at === start };
+      if (entry.occupied_from - at >= 30 * MINUTE) {
+        const times = { from: clock(zone, at), until: clock(zone, entry.occupied_from) };
+        return { words: at === start ? _("Free until {until}", times) : _("Free from {from} until {until}", times), at, until: entry.occupied_from, open: at === start };
+      }
       at = Math.max(at, entry.occupied_to);
     }
-    if (at >= range.to - 30 * MINUTE) return { words: entries.length && at > range.to ? `Taken until ${momentWords(zone, at)}` : "Taken all day", at: null };
-    return { words: at === start ? (entries.length || start > range.from ? "Free for the rest of the day" : "Free all day") : `Free from ${clock(zone, at)}`, at, until: range.to, open: at === start };
+    if (at >= range.to - 30 * MINUTE) return { words: entries.length && at > range.to ? _("Taken until {until}", { until: momentWords(zone, at) }) : _("Taken all day"), at: null };
+    if (at !== start) return { words: _("Free from {from}", { from: clock(zone, at) }), at, until: range.to };
+    return { words: entries.length || start > range.from ? _("Free for the rest of the day") : _("Free all day"), at, until: range.to, open: true };
   }
 
   drawDevice(row) {
@@ -80,7 +87,7 @@ export class Agenda {
     const [health] = healthOf(row);
     const words = healthWhy(row);
     const free = this.availability(row);
-    const entries = board.entries.get(row.id) ?? [];
+    const entries = board.calendar.entriesOf(row.id);
     const book = () => {
       const from = board.scale.snap(free.at, 15, Math.ceil);
       board.booking.begin({ rows: [row.id], from, to: Math.max(Math.min(from + 2 * HOUR, free.until), from + 30 * MINUTE), focus: true });
@@ -105,13 +112,13 @@ export class Agenda {
         el("span", { class: "dot", data: { health }, title: words }),
         el("span", { class: "agenda-name" }, el("a", { href: `/resources/${row.id}/` }, row.name), el("span", { class: "quiet" }, ` ${row.model ? modelBeside(row.model, board.rowOf(row.parent)?.model) : kindWords(row.kind, 1)}`),
           el("span", { class: `agenda-free${free.open ? " open" : ""}` }, free.words, health === "healthy" ? "" : ` · ${words}`)),
-        free.at !== null && el("button", { type: "button", class: "button", data: { focus: `book-${row.id}` }, aria: { label: `Book ${board.nameOf(row.id)}` }, onclick: book }, "Book")),
+        free.at !== null && el("button", { type: "button", class: "button", data: { focus: `book-${row.id}` }, aria: { label: _("Book {device}", { device: board.nameOf(row.id) }) }, onclick: book }, _("Book"))),
       strip,
       entries.length > 0 && el("ul", { class: "agenda-entries" }, entries.filter((entry) => entry.ends_at > board.range.from && entry.starts_at < board.range.to).map((entry) => el("li", {},
         el("button", { type: "button", class: "agenda-entry", data: { focus: `${row.id}-${entry.id}` }, onclick: () => board.details.show(entry, { focus: true }) },
           el("span", { class: "swatch", data: { state: patternOf(entry), mine: entry.mine ? "1" : undefined }, aria: { hidden: "true" } }),
           el("span", { class: "agenda-when" }, `${entry.starts_at < board.range.from ? "…" : clock(zone, entry.starts_at)}–${entry.ends_at > board.range.to ? "…" : clock(zone, entry.ends_at)}`),
-          el("span", { class: "agenda-what" }, entryTitle(entry), entry.mine && el("span", { class: "visually-hidden" }, ", yours")),
+          el("span", { class: "agenda-what" }, entryTitle(entry), entry.mine && el("span", { class: "visually-hidden" }, `, ${_("yours")}`)),
           el("span", { class: "quiet" }, stateWord(entry)))))));
     node.style.setProperty("--depth", row.depth);
     return node;

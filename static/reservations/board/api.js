@@ -1,18 +1,24 @@
 /** The calls of the board to the portal's REST interface. */
 
-import { call, get, newKey, post, query } from "../../portal/api.js";
+import { call, get, newKey, post, query, remove } from "../../portal/api.js";
 import { iso } from "../../portal/time.js";
 
-export const PAGE = 200;
+/** So many rows are asked for at once: two screens of a large display. */
+export const PAGE = 60;
 
-/** Return one page of rows with their entries, and the text it came as, to tell whether anything changed. */
-export async function fetchCalendar({ from, to, site, kind, search, offset, signal }) {
-  const answer = await get(`calendar/?${query({ from: iso(from), to: iso(to), site, kind, search, offset: String(offset), limit: PAGE })}`, { signal });
+const sectionOf = ({ from, to, ...filters }) => ({ from: iso(from), to: iso(to), ...filters });
+
+/** Return one page of rows with their entries, and where all groups stand. */
+export async function fetchCalendar({ offset, signal, ...section }) {
+  const answer = await get(`calendar/?${query({ ...sectionOf(section), offset: String(offset), limit: PAGE })}`, { signal });
   for (const entry of answer.entries) {
     for (const name of ["starts_at", "ends_at", "occupied_from", "occupied_to"]) entry[name] = Date.parse(entry[name]);
   }
   return answer;
 }
+
+/** Return how many devices of each group are free, step by step. */
+export const fetchFree = ({ step, signal, ...section }) => get(`calendar/free/?${query({ ...sectionOf(section), step_s: step / 1000 })}`, { signal });
 
 const kept = new Map();
 function once(path) {
@@ -31,3 +37,7 @@ export const createReservation = (ask, key) => post("reservations/", ask, { key 
 export const findSlots = (ask) => post("find-slot/", ask);
 export const act = (id, verb, body = {}) => post(`reservations/${id}/${verb}/`, body, { key: newKey() });
 export const moveReservation = (id, from, to) => act(id, "move", { starts_at: iso(from), ends_at: iso(to) });
+
+export const holdDevices = (ask) => post("holds/", ask);
+export const renewHold = (id) => post(`holds/${id}/renew/`);
+export const dropHold = (id) => remove(`holds/${id}/`);

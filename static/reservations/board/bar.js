@@ -1,7 +1,8 @@
 /** The bar above the board: where in time, which view, which devices, and how fresh it is. */
 
-import { count, el } from "../../portal/dom.js";
+import { el } from "../../portal/dom.js";
 import { addDays, clockWithSeconds, dayWords, fromInput, MINUTE, monthWords, toDateInput } from "../../portal/time.js";
+import { _, ngettext } from "../../portal/words.js";
 import { kindWords } from "../states.js";
 
 export function dressBar(board) {
@@ -15,6 +16,7 @@ export function dressBar(board) {
   for (const button of board.root.querySelectorAll("[data-view]")) button.addEventListener("click", () => board.show({ view: button.dataset.view }, { push: true }));
   board.part("zoom-in")?.addEventListener("click", () => board.zoom(2));
   board.part("zoom-out")?.addEventListener("click", () => board.zoom(0.5));
+  board.part("group")?.addEventListener("change", (event) => { board.grid.scrollTop = 0; board.show({ group: event.target.value, closed: new Set() }, { push: true }); });
   let typing = 0;
   board.part("search")?.addEventListener("input", (event) => {
     clearTimeout(typing);
@@ -24,7 +26,7 @@ export function dressBar(board) {
     const chip = event.target.closest("[data-filter]");
     if (!chip) return;
     const { filter, value } = chip.dataset;
-    if (filter === "free") board.show({ free: !board.state.free }, { reload: false });
+    if (filter === "free") board.show({ free: !board.state.free });
     else board.show({ [filter]: board.state[filter] === value ? "" : value });
   });
   board.part("book")?.addEventListener("click", () => board.booking.begin({ rows: [], from: board.nextStart(), to: board.nextStart() + 60 * MINUTE, focus: true }));
@@ -36,12 +38,12 @@ export function dressBarState(board) {
   for (const button of board.root.querySelectorAll("[data-view]")) button.setAttribute("aria-pressed", String(button.dataset.view === view));
   board.part("date").value = toDateInput(zone, date);
   const last = addDays(zone, board.range.to, -1);
-  board.part("range").textContent = view === "month" ? monthWords(zone, board.range.from)
-    : view === "week" ? `${dayWords(zone, board.range.from, board.now()).slice(4)} – ${dayWords(zone, last, board.now()).slice(4)}`
-    : dayWords(zone, board.range.from, board.now());
+  const words = (ms) => dayWords(zone, ms, board.now(), { weekday: view !== "week" });
+  board.part("range").textContent = view === "month" ? monthWords(zone, board.range.from) : view === "week" ? `${words(board.range.from)} – ${words(last)}` : words(board.range.from);
   board.part("today").setAttribute("aria-disabled", String(board.inRange(board.now())));
   if (board.part("zoom-in")) board.part("zoom-in").disabled = board.state.zoom >= 4;
   if (board.part("zoom-out")) board.part("zoom-out").disabled = board.state.zoom <= 1;
+  if (board.part("group")) board.part("group").value = board.state.group;
   const search = board.part("search");
   if (search && document.activeElement !== search) search.value = board.state.search;
   dressFilters(board);
@@ -51,34 +53,40 @@ export function dressBarState(board) {
 export function dressFilters(board) {
   const filters = board.part("filters");
   if (!filters) return;
+  const { state, calendar } = board;
   const chip = (filter, value, label) => el("button", {
-    type: "button", class: "chip", data: { filter, value }, aria: { pressed: String(filter === "free" ? board.state.free : board.state[filter] === value) },
+    type: "button", class: "chip", data: { filter, value }, aria: { pressed: String(filter === "free" ? state.free : state[filter] === value) },
   }, label);
-  const sites = board.sites.length ? board.sites.map((site) => [site.slug, site.name]) : board.state.site ? [[board.state.site, board.state.site]] : [];
-  const kinds = [...new Set([...(board.seenKinds ?? (board.adapters ?? []).flatMap((adapter) => adapter.kinds)), board.state.kind].filter(Boolean))];
+  // Without filters the groups tell of which kinds there are devices at all.
+  if (!state.site && !state.kind && !state.model && !state.search && !state.free && calendar.groups.length) board.seenKinds = [...new Set(calendar.groups.map((group) => group.kind))];
+  const sites = board.sites.length ? board.sites.map((site) => [site.slug, site.name]) : state.site ? [[state.site, state.site]] : [];
+  const kinds = [...new Set([...(board.seenKinds ?? (board.adapters ?? []).flatMap((adapter) => adapter.kinds)), state.kind].filter(Boolean))];
   const wanted = [
-    chip("free", "1", "Free now"),
+    chip("free", "1", _("Free now")),
     ...sites.map(([slug, name]) => chip("site", slug, name)),
     ...kinds.map((kind) => chip("kind", kind, kindWords(kind))),
+    ...(state.model ? [chip("model", state.model, state.model)] : []),
   ];
   const signature = wanted.map((node) => node.outerHTML).join("");
   if (signature === board.shownFilters) return;
   const focused = document.activeElement?.closest?.("[data-filter]");
   board.shownFilters = signature;
-  const groups = ["free", "site", "kind"].map((name) => el("div", { class: "chips", role: "group", aria: { label: { free: "Availability", site: "Sites", kind: "Kinds" }[name] } }, wanted.filter((node) => node.dataset.filter === name)));
+  const labels = { free: _("Availability"), site: _("Sites"), kind: _("Kinds"), model: _("Model") };
+  const groups = Object.entries(labels).map(([name, label]) => el("div", { class: "chips", role: "group", aria: { label } }, wanted.filter((node) => node.dataset.filter === name)));
   filters.replaceChildren(...groups.filter((group) => group.children.length));
   if (focused) filters.querySelector(`[data-filter="${focused.dataset.filter}"][data-value="${CSS.escape(focused.dataset.value)}"]`)?.focus();
 }
 
 export function dressStatus(board) {
   const status = board.part("status");
-  if (board.failure && board.pages.size) {
+  const { calendar, failure } = board;
+  if (failure && !calendar.empty) {
     status.className = "board-status stale";
-    status.replaceChildren(el("span", {}, `Not updating. As of ${clockWithSeconds(board.state.zone, board.loadedAt)}.`),
-      el("button", { type: "button", class: "button small", onclick: () => board.refresh() }, "Try again"));
+    status.replaceChildren(el("span", {}, _("Not updating. As of {time}.", { time: clockWithSeconds(board.state.zone, calendar.loadedAt) })),
+      el("button", { type: "button", class: "button small", onclick: () => board.refresh() }, _("Try again")));
     return;
   }
-  if (status.className !== "board-status" || !status.firstChild) { status.className = "board-status"; }
-  const words = board.total === undefined || board.only ? "" : count(board.total, "device");
+  status.className = "board-status";
+  const words = calendar.total === undefined || board.only ? "" : ngettext("{count} device", "{count} devices", calendar.total);
   if (status.textContent !== words) status.replaceChildren(el("span", { class: "quiet" }, words));
 }

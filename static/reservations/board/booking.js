@@ -7,6 +7,8 @@ import { toast } from "../../portal/toast.js";
 import { _ } from "../../portal/words.js";
 import { watchKeys } from "../keyless.js";
 import { act, checkBooking, createReservation, fetchAdapters, fetchResource, findSlots } from "./api.js";
+import { takeBack } from "./changes.js";
+import { Hold } from "./hold.js";
 import { SECTIONS } from "./sections.js";
 import { AdapterSettings } from "./settings.js";
 
@@ -14,6 +16,7 @@ export class Booking {
   constructor(board) {
     this.board = board;
     this.open = false;
+    this.hold = new Hold(this);
     this.clear();
     watchKeys(board.config, () => { if (this.open) this.drawParts(); });
   }
@@ -45,6 +48,7 @@ export class Booking {
   /** The panel went to somebody else. */
   left() {
     this.open = false;
+    this.hold.drop();
     this.checking?.abort();
     this.board.state.ghosts = [];
     this.board.setSelection(null);
@@ -113,6 +117,7 @@ export class Booking {
     if (!this.open) return;
     this.verdict = null;
     this.found = null;
+    this.hold.change();
     if (!this.sending) this.refusal = null;
     this.key = newKey();
     const valid = this.to > this.from;
@@ -136,7 +141,10 @@ export class Booking {
       if (problem.name === "AbortError" || problem.status !== 409) return;
       this.verdict = problem.more;
     }
-    if (this.checking === abort && this.open && !this.sending) { this.drawPart("devices"); this.drawAnswer(); }
+    if (this.checking !== abort || !this.open || this.sending) return;
+    if (this.verdict.would_book) this.hold.want();
+    this.drawPart("devices");
+    this.drawAnswer();
   }
 
   take({ from, to, resources }) {
@@ -189,6 +197,7 @@ export class Booking {
     clearTimeout(this.checkLater);
     if (!await this.forewarned()) return;
     this.sending = true;
+    this.hold.change();
     this.refusal = null;
     this.asked = { from: this.from, to: this.to };
     this.drawAnswer();
@@ -215,13 +224,11 @@ export class Booking {
 
   booked(reservation) {
     const { board } = this;
+    this.hold.drop({ booked: true });
     const window = windowWords(board.state.zone, this.from, this.to);
     board.details.show({ reservation: reservation.id, mine: true, fresh: true }, { reservation });
     toast(reservation.phase === "asked" ? _("Asked for: {window}.", { window }) : _("Booked: {window}.", { window }), {
-      undo: async () => {
-        try { await act(reservation.id, "cancel"); toast(_("Taken back.")); board.panel.close(); } catch (problem) { toast(problem.message); }
-        board.refresh();
-      },
+      undo: () => takeBack(board, async () => { await act(reservation.id, "cancel"); board.panel.close(); }),
     });
   }
 }

@@ -2,10 +2,11 @@
 
 import { copyButton, el } from "../../portal/dom.js";
 import { durationWords, fromInput, momentWords, toInput, utcWords, windowWords, zoneWords } from "../../portal/time.js";
-import { toast } from "../../portal/toast.js";
+import { _ } from "../../portal/words.js";
 import { PHASE_PATTERN, PHASE_WORDS, STATE_WORDS } from "../states.js";
 import { drawWarnings } from "../warnings.js";
-import { act, fetchReservation } from "./api.js";
+import { fetchReservation } from "./api.js";
+import { cancelReservation, changeWindow } from "./changes.js";
 import { entryTitle, patternOf, stateWord } from "./entries.js";
 import { drawRefusal } from "./refusal.js";
 
@@ -47,14 +48,14 @@ export class Details {
   draw({ focus = false } = {}) {
     const entry = this.showing;
     const body = this.reservation ? this.drawReservation(this.reservation) : this.drawEntry(entry);
-    const title = entry.fresh ? (this.reservation.phase === "asked" ? "Asked for approval" : "Booked") : this.reservation ? this.reservation.purpose || "Reservation" : entryTitle(entry);
+    const title = entry.fresh ? (this.reservation.phase === "asked" ? _("Asked for approval") : _("Booked")) : this.reservation ? this.reservation.purpose || _("Reservation") : entryTitle(entry);
     this.board.panel.show({ title, body, owner: this, focus, redraw: () => this.draw() });
   }
 
   windowFacts(from, to) {
     const { zone } = this.board.state;
     return [
-      el("dt", {}, "When"),
+      el("dt", {}, _("When")),
       el("dd", {}, el("span", { title: `${utcWords(from)} – ${utcWords(to)}` }, windowWords(zone, from, to)), el("span", { class: "quiet" }, ` ${zoneWords(zone)} · `, el("span", { class: "nowrap" }, durationWords(to - from)))),
     ];
   }
@@ -64,18 +65,42 @@ export class Details {
     const row = board.rowOf(entry.row);
     const { zone } = board.state;
     const foreign = row && row.site_time_zone !== zone;
+    const free = this.nextFree(entry);
+    const length = entry.ends_at - entry.starts_at;
+    const others = !entry.mine && entry.type !== "maintenance";
     return el("div", { class: "stack" },
       el("dl", { class: "facts" },
-        el("dt", {}, "State"), el("dd", {}, drawState(patternOf(entry), stateWord(entry))),
-        el("dt", {}, "Device"), el("dd", {}, el("a", { href: `/resources/${entry.row}/` }, board.nameOf(entry.row))),
-        entry.who && [el("dt", {}, "Who"), el("dd", {}, entry.who)],
+        el("dt", {}, _("State")), el("dd", {}, drawState(patternOf(entry), stateWord(entry))),
+        el("dt", {}, _("Device")), el("dd", {}, el("a", { href: `/resources/${entry.row}/` }, board.nameOf(entry.row))),
+        entry.who && [el("dt", {}, _("Who")), el("dd", {}, entry.who)],
+        entry.project && [el("dt", {}, _("Project")), el("dd", {}, entry.project)],
         this.windowFacts(entry.starts_at, entry.ends_at),
-        foreign && [el("dt", {}, `In ${row.site_name}`), el("dd", {}, windowWords(row.site_time_zone, entry.starts_at, entry.ends_at), el("span", { class: "quiet" }, ` ${zoneWords(row.site_time_zone)}`))],
-        entry.occupied_to > entry.ends_at && [el("dt", {}, "Free again"), el("dd", {}, momentWords(zone, entry.occupied_to), el("span", { class: "quiet" }, " after clean-up"))]),
-      entry.via && el("p", { class: "help" }, "Taken along with the device it is part of, or with one of its parts."),
-      entry.reservation && !this.problem && el("p", { class: "quiet", role: "status" }, "Loading the reservation…"),
-      !entry.mine && entry.type !== "maintenance" && el("p", {}, el("button", { type: "button", class: "button", onclick: () => board.booking.begin({ rows: [entry.row], from: entry.occupied_to, to: entry.occupied_to + (entry.ends_at - entry.starts_at), focus: true }) }, "Book it afterwards")),
+        foreign && [el("dt", {}, _("In {site}", { site: row.site_name })), el("dd", {}, windowWords(row.site_time_zone, entry.starts_at, entry.ends_at), el("span", { class: "quiet" }, ` ${zoneWords(row.site_time_zone)}`))],
+        entry.type === "hold" && entry.expires_at && [el("dt", {}, _("Held until")), el("dd", {}, momentWords(zone, Date.parse(entry.expires_at)))],
+        entry.occupied_from < entry.starts_at && [el("dt", {}, _("Preparation")), el("dd", {}, _("from {moment}", { moment: momentWords(zone, entry.occupied_from) }))],
+        entry.occupied_to > entry.ends_at && [el("dt", {}, _("Clean-up")), el("dd", {}, _("until {moment}", { moment: momentWords(zone, entry.occupied_to) }))],
+        entry.type !== "hold" && [el("dt", {}, _("Next free")), el("dd", {}, free === null ? _("not within the days shown") : momentWords(zone, free))]),
+      entry.via && el("p", { class: "help" }, _("Taken along with the device it is part of, or with one of its parts.")),
+      entry.type === "hold" && others && el("p", { class: "help" }, _("Somebody is about to book it. If they do not, it is free again in some minutes.")),
+      others && !entry.reservation && entry.type === "lease" && el("p", { class: "help" }, _("Who has it is for members of its project and for operators of the site.")),
+      entry.reservation && !this.problem && el("p", { class: "quiet", role: "status" }, _("Loading the reservation…")),
+      others && el("div", { class: "actions" },
+        free !== null && el("button", { type: "button", class: "button", onclick: () => board.booking.begin({ rows: [entry.row], from: free, to: free + length, focus: true }) }, _("Book it afterwards")),
+        entry.type === "lease" && entry.starts_at > board.now() && el("button", { type: "button", class: "button", title: _("Say that you want this very window; where the wait list is offered, you are told when it comes free."), onclick: () => board.booking.begin({ rows: [entry.row], from: entry.starts_at, to: entry.ends_at, focus: true }) }, _("I need this window"))),
       this.problem);
+  }
+
+  /** Return when the device is free again for as long as this entry, as far as the days on the screen tell. */
+  nextFree(entry) {
+    const { board } = this;
+    const length = entry.ends_at - entry.starts_at;
+    let at = Math.max(entry.occupied_to, board.now());
+    for (const other of [...board.calendar.entriesOf(entry.row)].sort((a, b) => a.occupied_from - b.occupied_from)) {
+      if (other.occupied_to <= at) continue;
+      if (other.occupied_from >= at + length) break;
+      at = other.occupied_to;
+    }
+    return at < board.range.to ? board.scale.snap(at, 5, Math.ceil) : null;
   }
 
   drawReservation(reservation) {
@@ -86,14 +111,14 @@ export class Details {
     const movable = can.move ?? (from > now && reservation.leases.every((lease) => ["REQUESTED", "SCHEDULED"].includes(lease.status)));
     return el("div", { class: "stack" },
       el("dl", { class: "facts" },
-        el("dt", {}, "State"), el("dd", {}, drawState(PHASE_PATTERN[reservation.phase], PHASE_WORDS[reservation.phase] ?? reservation.phase)),
+        el("dt", {}, _("State")), el("dd", {}, drawState(PHASE_PATTERN[reservation.phase], PHASE_WORDS[reservation.phase] ?? reservation.phase)),
         this.windowFacts(from, to),
-        el("dt", {}, "Devices"), el("dd", {}, el("ul", {}, reservation.leases.map((lease) => el("li", {}, `${lease.site_name} · ${lease.resource_name}`, el("span", { class: "quiet" }, ` ${STATE_WORDS[lease.status.toLowerCase()] ?? lease.status}`))))),
-        reservation.purpose && [el("dt", {}, "Purpose"), el("dd", {}, reservation.purpose)],
-        el("dt", {}, "Number"), el("dd", { class: "copy-line" }, el("code", {}, reservation.id.slice(0, 8)), copyButton(reservation.id, "the number of the reservation"))),
+        el("dt", {}, _("Devices")), el("dd", {}, el("ul", {}, reservation.leases.map((lease) => el("li", {}, `${lease.site_name} · ${lease.resource_name}`, el("span", { class: "quiet" }, ` ${STATE_WORDS[lease.status.toLowerCase()] ?? lease.status}`))))),
+        reservation.purpose && [el("dt", {}, _("Purpose")), el("dd", {}, reservation.purpose)],
+        el("dt", {}, _("Number")), el("dd", { class: "copy-line" }, el("code", {}, reservation.id.slice(0, 8)), copyButton(reservation.id, _("the number of the reservation")))),
       drawWarnings(reservation.leases.flatMap((lease) => lease.warnings ?? [])),
       el("div", { class: "actions" },
-        el("a", { class: "button primary", href: `/reservations/${reservation.id}/` }, "Open the reservation"),
+        el("a", { class: "button primary", href: `/reservations/${reservation.id}/` }, _("Open the reservation")),
         can.cancel && this.cancelButton(reservation)),
       (movable || can.extend || can.shorten) && can.cancel !== undefined && this.drawChange(reservation, { from, to, movable }),
       this.problem);
@@ -102,19 +127,18 @@ export class Details {
   cancelButton(reservation) {
     const line = el("span", { class: "confirm" });
     const asking = () => {
-      line.replaceChildren(el("span", {}, "Cancel it for good?"),
+      line.replaceChildren(el("span", {}, _("Cancel it for good?")),
         el("button", { type: "button", class: "button danger", onclick: async () => {
           try {
-            await act(reservation.id, "cancel");
-            toast("Cancelled. The devices are free for others.");
+            await cancelReservation(this.board, reservation);
             this.board.panel.close();
           } catch (problem) { this.problem = drawRefusal(problem, { zone: this.board.state.zone }); this.draw(); }
           this.board.refresh();
-        } }, "Yes, cancel it"),
-        el("button", { type: "button", class: "button", onclick: calm }, "Keep it"));
+        } }, _("Yes, cancel it")),
+        el("button", { type: "button", class: "button", onclick: calm }, _("Keep it")));
       line.querySelector("button").focus();
     };
-    const calm = () => line.replaceChildren(el("button", { type: "button", class: "button danger", onclick: asking }, "Cancel…"));
+    const calm = () => line.replaceChildren(el("button", { type: "button", class: "button danger", onclick: asking }, _("Cancel…")));
     calm();
     return line;
   }
@@ -129,15 +153,15 @@ export class Details {
       event.preventDefault();
       const window = { from: fromInput(zone, start.value), to: fromInput(zone, end.value) };
       const entry = { reservation: reservation.id, starts_at: from, ends_at: to, state: movable ? "scheduled" : "active", mine: true };
-      if (window.from !== from || window.to !== to) this.board.drag.change(entry, window.from, window.to);
+      if (window.from !== from || window.to !== to) changeWindow(this.board, entry, window.from, window.to);
     };
-    return el("details", { class: "change" }, el("summary", {}, "Change the window"),
+    return el("details", { class: "change" }, el("summary", {}, _("Change the window")),
       el("form", { class: "stack", onsubmit: submit },
         el("div", { class: "pair" },
-          el("div", { class: "field" }, el("label", { for: "change-start" }, "From"), start),
-          el("div", { class: "field" }, el("label", { for: "change-end" }, "To"), end)),
-        el("p", { class: "help" }, `Times in ${zoneWords(zone)}.${latest ? ` At most until ${momentWords(zone, latest)}.` : ""}`),
-        el("div", {}, el("button", { type: "submit", class: "button" }, "Change"))));
+          el("div", { class: "field" }, el("label", { for: "change-start" }, _("From")), start),
+          el("div", { class: "field" }, el("label", { for: "change-end" }, _("To")), end)),
+        el("p", { class: "help" }, _("Times in {zone}.", { zone: zoneWords(zone) }), latest && ` ${_("At most until {moment}.", { moment: momentWords(zone, latest) })}`),
+        el("div", {}, el("button", { type: "submit", class: "button" }, _("Change")))));
   }
 
   /** A change was refused: say why, and offer what would work. */
@@ -149,10 +173,10 @@ export class Details {
     this.reservation = had;
     this.problem = drawRefusal(problem, {
       zone: board.state.zone, asked, nameOf: (id) => board.nameOf(id),
-      onTake: ({ from, to }) => board.drag.change(entry, from, to),
+      onTake: ({ from, to }) => changeWindow(board, entry, from, to),
     });
     const strong = this.problem.querySelector("strong");
-    if (problem.status === 409) strong.textContent = `Not changed to ${windowWords(board.state.zone, asked.from, asked.to)}`;
+    if (problem.status === 409) strong.textContent = _("Not changed to {window}", { window: windowWords(board.state.zone, asked.from, asked.to) });
     this.draw();
     if (!had) { const said = this.problem; this.reload().then(() => { this.problem = said; this.draw(); }); }
   }

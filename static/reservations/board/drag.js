@@ -1,9 +1,9 @@
 /** Pointer gestures on the lanes: book by dragging, move and stretch one's own entries. */
 
-import { iso, windowWords } from "../../portal/time.js";
-import { toast } from "../../portal/toast.js";
-import { act, moveReservation } from "./api.js";
+import { windowWords } from "../../portal/time.js";
+import { changeWindow, siblings } from "./changes.js";
 import { canMove, canStretch } from "./entries.js";
+import { indexAt } from "./lines.js";
 
 const THRESHOLD = 4;
 const EDGE = 32;
@@ -25,7 +25,7 @@ export class Drag {
     const x = event.clientX - box.left - board.headWidth;
     const y = event.clientY - box.top;
     const { lines } = board.layout();
-    const index = lines.length ? board.rows.indexAt(lines, y) : -1;
+    const index = lines.length ? indexAt(lines, y) : -1;
     return { x, ms: board.scale.at(x), index, line: lines[index] };
   }
 
@@ -33,16 +33,16 @@ export class Drag {
     const node = event.target.closest?.(".entry");
     if (!node) return null;
     const key = node.closest("[data-line]").dataset.line;
-    return (this.board.entries.get(key) ?? []).find((entry) => entry.id === node.dataset.entry) ?? null;
+    return this.board.calendar.entriesOf(key).find((entry) => entry.id === node.dataset.entry) ?? null;
   }
 
   click(event) {
     if (this.moved) { this.moved = false; return; }
-    if (event.target.closest(".head")) return;
+    if (event.target.closest(".head, .above")) return;
     const entry = this.entryAt(event);
     if (entry) { this.board.details.show(entry); return; }
     const { line, ms } = this.spot(event);
-    if (line?.type !== "device") return;
+    if (!line?.row) return;
     const { booking, scale } = this.board;
     if (booking.open && !event.defaultPrevented && (event.shiftKey || event.ctrlKey || event.metaKey || booking.rows.length)) {
       booking.toggleDevice(line.row.id);
@@ -53,9 +53,9 @@ export class Drag {
   }
 
   down(event) {
-    if (event.button !== 0 || event.pointerType === "touch" || event.target.closest(".head")) return;
+    if (event.button !== 0 || event.pointerType === "touch" || event.target.closest(".head, .above")) return;
     const spot = this.spot(event);
-    if (spot.line?.type !== "device") return;
+    if (!spot.line?.row) return;
     const entry = this.entryAt(event);
     const now = this.board.now();
     const grip = event.target.closest("[data-grip]")?.dataset.grip;
@@ -126,7 +126,7 @@ export class Drag {
       to = Math.max(snap(to), from + grain);
       const { lines } = board.layout();
       const [top, bottom] = [Math.min(gesture.origin.index, spot.index), Math.max(gesture.origin.index, spot.index)];
-      const rows = lines.slice(top, bottom + 1).filter((line) => line.type === "device").map((line) => line.row.id);
+      const rows = lines.slice(top, bottom + 1).filter((line) => line.row).map((line) => line.row.id);
       const more = gesture.add ? (gesture.before?.rows ?? []).filter((id) => !rows.includes(id)) : [];
       gesture.result = { rows: [...more, ...rows], from, to };
       board.setSelection(gesture.result);
@@ -143,14 +143,7 @@ export class Drag {
     } else {
       gesture.result = { from: Math.min(scale.snap(entry.starts_at + shift), entry.ends_at - least), to: entry.ends_at };
     }
-    board.setGhosts(this.siblings(entry).map((row) => ({ row, ...gesture.result, kind: "moving", label: windowWords(scale.zone, gesture.result.from, gesture.result.to) })));
-  }
-
-  /** All devices of a reservation move together. */
-  siblings(entry) {
-    const rows = [];
-    for (const [row, list] of this.board.entries) if (list.some((one) => one.reservation === entry.reservation && !one.via)) rows.push(row);
-    return rows;
+    board.setGhosts(siblings(board, entry).map((row) => ({ row, ...gesture.result, kind: "moving", label: windowWords(scale.zone, gesture.result.from, gesture.result.to) })));
   }
 
   cancel() {
@@ -173,44 +166,6 @@ export class Drag {
     if (gesture.kind === "create") { board.booking.begin({ ...gesture.result, keep: gesture.add }); return; }
     const { from, to } = gesture.result;
     if (from === gesture.entry.starts_at && to === gesture.entry.ends_at) { board.setGhosts([]); return; }
-    this.change(gesture.entry, from, to);
+    changeWindow(board, gesture.entry, from, to);
   }
-
-  /** Ask the server for another window: the ghost stays until it has answered. */
-  async change(entry, from, to) {
-    const { board } = this;
-    const id = entry.reservation;
-    const was = { from: entry.starts_at, to: entry.ends_at };
-    board.state.settling.add(id);
-    board.setGhosts(this.siblings(entry).map((row) => ({ row, from, to, kind: "moving" })));
-    try {
-      await ask(entry, from, to, board.now());
-      await board.refresh();
-      toast(`Now ${windowWords(board.state.zone, from, to)}.`, {
-        undo: () => this.undo({ ...entry, starts_at: from, ends_at: to }, was),
-      });
-      if (board.details.showing?.reservation === id) board.details.reload();
-    } catch (problem) {
-      board.details.refused(entry, problem, { from, to });
-    } finally {
-      board.state.settling.delete(id);
-      board.setGhosts([]);
-    }
-  }
-
-  async undo(entry, { from, to }) {
-    try {
-      await ask(entry, from, to, this.board.now());
-      toast("Taken back.");
-    } catch (problem) {
-      toast(`It could not be taken back. ${problem.message}`, { seconds: 10 });
-    }
-    this.board.refresh();
-  }
-}
-
-/** Choose the verb: a window that has not begun is moved; a running one ends later or earlier. */
-export function ask(entry, from, to, now) {
-  if (entry.starts_at > now && ["requested", "scheduled"].includes(entry.state)) return moveReservation(entry.reservation, from, to);
-  return act(entry.reservation, to > entry.ends_at ? "extend" : "shorten", { ends_at: iso(to) });
 }

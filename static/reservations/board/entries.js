@@ -1,26 +1,32 @@
-/** One thing on a row: a lease, a maintenance window, a wish. */
+/** One thing on a row: a lease, a maintenance window, a hold, a wish. */
 
 import { el } from "../../portal/dom.js";
-import { utcWords, windowWords } from "../../portal/time.js";
+import { clock, utcWords, windowWords } from "../../portal/time.js";
+import { _ } from "../../portal/words.js";
 import { STATE_WORDS } from "../states.js";
 
+/** What holds a device without being a lease. */
+const OTHERS = { maintenance: _("maintenance"), hold: _("held") };
+
 export function patternOf(entry) {
-  return entry.type === "maintenance" ? "maintenance" : entry.state;
+  return entry.type in OTHERS ? entry.type : entry.state;
 }
 
 export function stateWord(entry) {
-  return STATE_WORDS[patternOf(entry)] ?? patternOf(entry);
+  return OTHERS[entry.type] ?? STATE_WORDS[entry.state] ?? entry.state;
 }
 
 export function entryTitle(entry) {
-  if (entry.type === "maintenance") return entry.title || "Maintenance";
-  return entry.title || entry.who || "Taken";
+  if (entry.type === "maintenance") return entry.title || _("Maintenance");
+  if (entry.type === "hold") return entry.mine ? _("Held for you") : _("Held");
+  return entry.title || entry.who || _("Taken");
 }
 
 /** Return what an entry is, in one line, for people who do not see it. */
 export function entryWords(entry, zone) {
-  const who = entry.mine ? "yours" : entry.who ? `by ${entry.who}` : "";
-  return [entryTitle(entry), stateWord(entry), who, windowWords(zone, entry.starts_at, entry.ends_at)].filter(Boolean).join(", ");
+  const who = entry.mine ? _("yours") : entry.who ? _("by {who}", { who: entry.who }) : "";
+  const until = entry.type === "hold" && entry.expires_at ? _("for the time being, until {time}", { time: clock(zone, Date.parse(entry.expires_at)) }) : "";
+  return [entryTitle(entry), stateWord(entry), who, windowWords(zone, entry.starts_at, entry.ends_at), until].filter(Boolean).join(", ");
 }
 
 /** A change of window is the holder's own, and only while nothing has begun. */
@@ -41,30 +47,34 @@ export function drawEntry(entry, scale, { now, unsettled = false }) {
   const end = Math.max(Math.min(scale.x(entry.ends_at), right), start);
   const wide = end - start;
   const words = entryWords(entry, scale.zone);
+  const title = entryTitle(entry);
   const core = el("span", { class: "entry-core" },
-    wide > 34 && !entry.via && el("span", { class: `entry-title${wide < 72 ? " short" : ""}` }, entryTitle(entry), wide > 80 + 7 * entryTitle(entry).length && el("span", { class: "entry-state" }, stateWord(entry))));
+    wide > 34 && !entry.via && el("span", { class: `entry-title${wide < 72 ? " short" : ""}` }, title, wide > 80 + 7 * title.length && el("span", { class: "entry-state" }, stateWord(entry))));
   core.style.left = `${start - left}px`;
   core.style.width = `${Math.max(wide - 1, 2)}px`;
   const node = el("div", {
     class: `entry${unsettled ? " unsettled" : ""}`, role: "gridcell", tabindex: "-1",
     data: { entry: entry.id, state: patternOf(entry), mine: entry.mine ? "1" : undefined, via: entry.via ? "1" : undefined },
-    aria: { label: words }, title: `${words}\n${utcWords(entry.starts_at)} – ${utcWords(entry.ends_at)}${entry.via ? "\nTaken along with the device it is part of, or with one of its parts." : ""}`,
+    aria: { label: words },
+    title: `${words} (${utcWords(entry.starts_at)} – ${utcWords(entry.ends_at)})${entry.via ? ` ${_("Taken along with a part or the whole.")}` : ""}`,
   }, core);
   place(node, left, right);
-  if (start > left + 1) node.append(edge("before", 0, start - left));
-  if (right > end + 1) node.append(edge("after", end - left, right - end));
+  if (start > left + 1) node.append(edge("before", 0, start - left, _("Preparation from {time}", { time: clock(scale.zone, entry.occupied_from) })));
+  if (right > end + 1) node.append(edge("after", end - left, right - end, _("Clean-up until {time}", { time: clock(scale.zone, entry.occupied_to) })));
   if (canMove(entry, now)) node.dataset.movable = "1";
-  if (canStretch(entry, now) && wide > 12) node.append(el("span", { class: "grip", data: { grip: "end" } }));
-  if (canMove(entry, now) && wide > 24) node.append(el("span", { class: "grip", data: { grip: "start" } }));
-  const grip = node.querySelector('[data-grip="end"]');
-  if (grip) grip.style.left = `${end - left - 7}px`;
-  const first = node.querySelector('[data-grip="start"]');
-  if (first) first.style.left = `${start - left}px`;
+  if (canStretch(entry, now) && wide > 12) node.append(grip("end", end - left - 7));
+  if (canMove(entry, now) && wide > 24) node.append(grip("start", start - left));
   return node;
 }
 
-function edge(side, left, width) {
-  const node = el("span", { class: `entry-edge ${side}` });
+function grip(side, left) {
+  const node = el("span", { class: "grip", data: { grip: side } });
+  node.style.left = `${left}px`;
+  return node;
+}
+
+function edge(side, left, width, title) {
+  const node = el("span", { class: `entry-edge ${side}`, title });
   node.style.left = `${left}px`;
   node.style.width = `${width}px`;
   return node;

@@ -2,6 +2,7 @@
 
 import { el } from "../../portal/dom.js";
 import { clock, dayWords, partsIn, zoneWords } from "../../portal/time.js";
+import { _ } from "../../portal/words.js";
 
 export function drawHead(board) {
   const { scale } = board;
@@ -16,7 +17,7 @@ export function drawHead(board) {
     const today = day.from <= now && now < day.to;
     const words = day.width < 76 ? `${parts.day}` : dayWords(scale.zone, day.from, now);
     const cell = el("div", { class: `day${today ? " today" : ""}${day.weekend ? " weekend" : ""}`, role: "columnheader", aria: { label: dayWords(scale.zone, day.from, now), current: today ? "date" : undefined } },
-      board.state.view === "day" ? el("span", {}, words) : el("button", { type: "button", tabindex: "-1", data: { day: day.from }, title: "Show this day" }, words));
+      board.state.view === "day" ? el("span", {}, words) : el("button", { type: "button", tabindex: "-1", data: { day: day.from }, title: _("Show this day") }, words));
     cell.style.left = `${day.x}px`;
     cell.style.width = `${day.width}px`;
     lane.append(cell);
@@ -26,7 +27,7 @@ export function drawHead(board) {
     mark.style.left = `${hour.x}px`;
     lane.append(mark);
   }
-  const corner = el("div", { class: "corner", role: "columnheader" }, el("span", {}, "Device"), el("span", { class: "zone" }, zoneWords(scale.zone)));
+  const corner = el("div", { class: "corner", role: "columnheader" }, el("span", {}, _("Device")), el("span", { class: "zone" }, zoneWords(scale.zone)));
   head.replaceChildren(corner, lane);
   head.classList.toggle("no-hours", !hours.length);
   drawLines(board, hours);
@@ -58,5 +59,5 @@ export function drawNow(board) {
   line.hidden = !board.inRange(now);
   if (line.hidden) return;
   line.style.left = `${board.headWidth + board.scale.x(now)}px`;
-  line.title = `Now, ${clock(board.state.zone, now)}`;
+  line.title = _("Now, {time}", { time: clock(board.state.zone, now) });
 }

@@ -2,19 +2,26 @@
 
 import { el } from "../../portal/dom.js";
 import { MINUTE, startOfDay, windowWords } from "../../portal/time.js";
-import { healthOf, healthWhy, kindWords } from "../states.js";
-import { entryWords } from "./entries.js";
+import { _ } from "../../portal/words.js";
+import { healthOf, healthWhy } from "../states.js";
+import { canMove, canStretch, entryTitle, entryWords } from "./entries.js";
+import { Grab } from "./grab.js";
+import { groupWords } from "./rows.js";
 
 const SHORTCUTS = [
-  ["← →", "one cell earlier, later"], ["↑ ↓", "one row up, down"], ["Shift + arrows", "extend the selection"],
-  ["Home / End", "start, end of the range"], ["Page ↑ / ↓", "ten rows up, down"], ["Enter", "book the selection, or open what is there; open or close a group"],
-  ["Esc", "close the panel, drop the selection"], ["t", "today"], ["[ ]", "earlier, later"], ["d w m a", "day, week, month, agenda"], ["+ −", "zoom in, out"], ["/", "search"], ["?", "this list"],
+  [["←", "→"], _("one cell earlier, later")], [["↑", "↓"], _("one row up, down")], [["Shift", "←↑→↓"], _("extend the selection")],
+  [["Home", "End"], _("start, end of the range")], [["Page ↑", "Page ↓"], _("ten rows up, down")],
+  [["Enter"], _("book the selection, or open what is there; open or close a group")],
+  [["g"], _("grab a booking of yours: arrows move it, Shift and arrows move its end, Alt and arrows its start, Enter asks, Esc lets go")],
+  [["Esc"], _("close the panel, drop the selection")], [["t"], _("today")], [["[", "]"], _("earlier, later")],
+  [["d", "w", "m", "a"], _("day, week, month, agenda")], [["+", "−"], _("zoom in, out")], [["/"], _("search")], [["?"], _("this list")],
 ];
 
 export class Keyboard {
   constructor(board) {
     this.board = board;
     this.cursor = null; // {key of the line, ms}
+    this.grab = new Grab(board);
     board.grid.addEventListener("keydown", (event) => this.press(event));
     board.grid.addEventListener("focus", () => { if (!board.grid.classList.contains("by-pointer")) this.ensure(); board.schedule(); });
     board.grid.addEventListener("blur", () => { board.grid.classList.remove("by-pointer"); board.schedule(); });
@@ -26,7 +33,7 @@ export class Keyboard {
     if (!lines.length) return false;
     const { scale } = board;
     if (!this.cursor || !lines.some((line) => line.key === this.cursor.key)) {
-      const seen = lines.find((line) => line.type === "device" && line.top >= board.grid.scrollTop) ?? lines[0];
+      const seen = lines.find((line) => line.row && line.top >= board.grid.scrollTop) ?? lines[0];
       const start = board.inRange(board.now()) ? board.now() : scale.from;
       this.cursor = { key: seen.key, ms: scale.floor(start, scale.cellMinutes) };
     }
@@ -36,12 +43,14 @@ export class Keyboard {
 
   press(event) {
     const { board } = this;
-    if (event.altKey || (event.metaKey && event.key.length === 1) || (event.ctrlKey && event.key.length === 1)) return;
     if (event.target !== board.grid) return;
+    if (this.grab.entry) { this.grab.press(event); return; }
+    if (event.altKey || (event.metaKey && event.key.length === 1) || (event.ctrlKey && event.key.length === 1)) return;
     board.grid.classList.remove("by-pointer");
     const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1], PageUp: [0, -10], PageDown: [0, 10] };
     const actions = {
       Enter: () => this.enter(), " ": () => this.enter(), Escape: () => this.drop(),
+      g: () => this.take(),
       Home: () => this.jump(board.scale.from), End: () => this.jump(board.scale.to),
       t: () => board.goTo(board.now()), "[": () => board.step(-1), "]": () => board.step(1),
       d: () => board.show({ view: "day", date: startOfDay(board.state.zone, this.cursor?.ms ?? board.state.date) }, { push: true }),
@@ -79,7 +88,7 @@ export class Keyboard {
     const { lines } = board.layout();
     const cell = board.scale.cellMinutes * MINUTE;
     const [a, b] = [this.anchor.key, this.cursor.key].map((key) => lines.findIndex((line) => line.key === key)).sort((x, y) => x - y);
-    const rows = lines.slice(Math.max(a, 0), b + 1).filter((line) => line.type === "device").map((line) => line.row.id);
+    const rows = lines.slice(Math.max(a, 0), b + 1).filter((line) => line.row).map((line) => line.row.id);
     board.setSelection({ rows, from: Math.min(this.anchor.ms, this.cursor.ms), to: Math.max(this.anchor.ms, this.cursor.ms) + cell });
   }
 
@@ -97,7 +106,9 @@ export class Keyboard {
     const { grid, headWidth, scale } = this.board;
     const top = line.top;
     const head = this.board.part("head").offsetHeight;
-    if (top < grid.scrollTop) grid.scrollTop = top;
+    // The groups that stay in sight cover two lines.
+    const covered = line.type === "device" ? 56 : 0;
+    if (top < grid.scrollTop + covered) grid.scrollTop = Math.max(top - covered, 0);
     else if (top + line.height > grid.scrollTop + grid.clientHeight - head) grid.scrollTop = top + line.height - grid.clientHeight + head;
     const x = scale.x(this.cursor.ms);
     const width = grid.clientWidth - headWidth;
@@ -107,9 +118,9 @@ export class Keyboard {
 
   entryHere() {
     const line = this.line();
-    if (line?.type !== "device") return null;
+    if (!line?.row) return null;
     const cell = this.board.scale.cellMinutes * MINUTE;
-    return (this.board.entries.get(line.row.id) ?? []).find((entry) => entry.starts_at < this.cursor.ms + cell && this.cursor.ms < entry.ends_at) ?? null;
+    return this.board.calendar.entriesOf(line.row.id).find((entry) => entry.starts_at < this.cursor.ms + cell && this.cursor.ms < entry.ends_at) ?? null;
   }
 
   enter() {
@@ -117,6 +128,7 @@ export class Keyboard {
     if (!this.ensure()) return;
     const line = this.line();
     if (line.type !== "device") { board.toggle(line.toggle); return; }
+    if (!line.row) return;
     const { selection } = board.state;
     const entry = this.entryHere();
     if (entry && !(this.anchor && selection)) { board.details.show(entry, { focus: true }); return; }
@@ -125,6 +137,15 @@ export class Keyboard {
     this.anchor = null;
     board.booking.begin({ ...wish, from: Math.max(wish.from, 0), focus: true });
     if (board.booking.open) board.panel.node.querySelector("#panel-title")?.focus();
+  }
+
+  /** Take hold of one's own booking under the cursor, to move it without a pointer. */
+  take() {
+    const { board } = this;
+    const entry = this.ensure() ? this.entryHere() : null;
+    const now = board.now();
+    if (entry && (canMove(entry, now) || canStretch(entry, now))) this.grab.begin(entry, { movable: canMove(entry, now) });
+    else board.say(entry ? _("{title} cannot be moved.", { title: entryTitle(entry) }) : _("There is nothing of yours to grab here."));
   }
 
   drop() {
@@ -136,12 +157,12 @@ export class Keyboard {
 
   words(line) {
     const { board } = this;
-    if (line.type === "site") return `${line.row.site_name}, ${line.open ? "open" : "closed"}`;
-    if (line.type === "kind") return `${kindWords(line.row.root_kind)} of ${line.row.site_name}, ${line.open ? "open" : "closed"}`;
+    if (line.type !== "device") return line.open ? _("{name}, open, {count} devices", { name: groupWords(line), count: line.count }) : _("{name}, closed, {count} devices", { name: groupWords(line), count: line.count });
+    if (!line.row) return _("Loading");
     const entry = this.entryHere();
     const cell = board.scale.cellMinutes * MINUTE;
     const health = healthOf(line.row);
-    return `${board.nameOf(line.row.id)}${health[0] === "healthy" ? "" : `, ${healthWhy(line.row)}`}, ${windowWords(board.state.zone, this.cursor.ms, this.cursor.ms + cell)}, ${entry ? entryWords(entry, board.state.zone) : "free"}`;
+    return `${board.nameOf(line.row.id)}${health[0] === "healthy" ? "" : `, ${healthWhy(line.row)}`}, ${windowWords(board.state.zone, this.cursor.ms, this.cursor.ms + cell)}, ${entry ? entryWords(entry, board.state.zone) : _("free")}`;
   }
 
   /** Put the cursor's cell into its row; screen readers follow it as the active descendant. */
@@ -160,9 +181,9 @@ export class Keyboard {
 
   showHelp() {
     this.help ??= el("dialog", { class: "help-dialog", aria: { labelledby: "shortcuts" } },
-      el("div", { class: "panel-head" }, el("h2", { id: "shortcuts" }, "Keyboard"), el("form", { method: "dialog" }, el("button", { class: "button" }, "Close"))),
-      el("div", { class: "panel-body" }, el("p", { class: "help" }, "These work while the board has the focus. Every drag has its equal here or in the panel."),
-        el("dl", { class: "shortcuts" }, SHORTCUTS.map(([keys, words]) => [el("dt", {}, keys.split(" ").map((key) => (["/", "+"].includes(key) && keys.length > 1 && keys !== "+ −" ? ` ${key} ` : el("kbd", {}, key)))), el("dd", {}, words)]))));
+      el("div", { class: "panel-head" }, el("h2", { id: "shortcuts" }, _("Keyboard")), el("form", { method: "dialog" }, el("button", { class: "button" }, _("Close")))),
+      el("div", { class: "panel-body" }, el("p", { class: "help" }, _("These work while the board has the focus. Every drag has its equal here or in the panel.")),
+        el("dl", { class: "shortcuts" }, SHORTCUTS.map(([keys, words]) => [el("dt", {}, keys.map((key, i) => [i > 0 && " ", el("kbd", {}, key)])), el("dd", {}, words)]))));
     if (!this.help.isConnected) document.body.append(this.help);
     this.help.showModal();
   }

@@ -1,6 +1,7 @@
 /** The side panel: beside the board, never over it; a sheet of its own on a phone. */
 
 import { el, icon } from "../../portal/dom.js";
+import { _ } from "../../portal/words.js";
 
 export class Panel {
   constructor(board) {
@@ -20,7 +21,7 @@ export class Panel {
     this.redraws = redraw;
     const heading = el("h2", { tabindex: "-1", id: "panel-title" }, title);
     this.node.replaceChildren(
-      el("div", { class: "panel-head" }, heading, el("button", { type: "button", class: "icon-button", aria: { label: "Close the panel" }, title: "Close (Esc)", onclick: () => this.close() }, icon("close"))),
+      el("div", { class: "panel-head" }, heading, el("button", { type: "button", class: "icon-button", aria: { label: _("Close the panel") }, title: _("Close (Esc)"), onclick: () => this.close() }, icon("close"))),
       el("div", { class: "panel-body" }, body));
     const opening = this.node.hidden;
     this.node.hidden = false;

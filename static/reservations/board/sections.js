@@ -17,11 +17,13 @@ export const SECTIONS = [
   { name: "devices", draw: drawDevices },
   { name: "window", draw: drawWindow },
   { name: "charge", draw: drawCharge, still: true },
+  { name: "approval", draw: drawApproval },
   { name: "links", draw: drawLinks, ask: (booking) => booking.connected && booking.number > 1 && { connected: true } },
   { name: "settings", draw: (booking) => booking.drawSettings() },
   { name: "keyless", draw: drawKeys },
   { name: "warnings", draw: drawHeed },
   { name: "answer", draw: drawAnswer },
+  { name: "held", draw: (booking) => booking.hold.draw() },
   { name: "submit", draw: drawSubmit },
 ];
 
@@ -36,6 +38,12 @@ function drawCharge(booking) {
     el("div", { class: "field" }, el("label", { for: "booking-purpose" }, _("Purpose")),
       el("input", { id: "booking-purpose", type: "text", maxlength: "200", autocomplete: "off", value: booking.purpose, placeholder: _("What it is for, in a few words"), oninput: (event) => { booking.purpose = event.target.value; } })),
   ];
+}
+
+/** Which sites look at the booking before it counts. */
+function drawApproval({ board, rows, wishes }) {
+  const sites = [...new Set([...rows.map((id) => board.rowOf(id)?.site), ...wishes.map((wish) => wish.site)].filter(Boolean))];
+  return sites.map((slug) => board.asksFirst(slug)).filter(Boolean).map((words) => el("p", { class: "help" }, words));
 }
 
 function drawLinks(booking) {

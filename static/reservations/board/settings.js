@@ -1,6 +1,7 @@
 /** The form of an adapter: what a holder can choose for a lease, from its JSON Schema, and the files it takes. */
 
 import { el } from "../../portal/dom.js";
+import { _ } from "../../portal/words.js";
 import { drawSlot } from "../slot.js";
 
 /** Return the schema that counts: what a `$ref` or an `anyOf` with null stands for. */
@@ -43,7 +44,7 @@ export class AdapterSettings {
       ...(adapter.artefacts ?? []).map((slot) => this.drawSlot(slot)),
     ];
     return el("details", { class: "adapter-settings", open: this.needed },
-      el("summary", {}, `Settings: ${adapter.title}`),
+      el("summary", {}, _("Settings: {adapter}", { adapter: adapter.title })),
       el("div", { class: "stack" }, adapter.notice && el("p", { class: "help" }, adapter.notice), body));
   }
 
@@ -66,13 +67,13 @@ export class AdapterSettings {
     let input;
     if (options) {
       input = el("select", { ...common, onchange: (event) => this.set(name, options[event.target.value] ?? undefined) },
-        !this.required.has(name) && schema.default === undefined && el("option", { value: "" }, "No preference"),
+        !this.required.has(name) && schema.default === undefined && el("option", { value: "" }, _("No preference")),
         options.map((option, i) => el("option", { value: String(i), selected: option === schema.default }, String(option))));
       if (this.required.has(name) && schema.default === undefined) this.values[name] = options[0];
     } else if (schema.type === "integer" || schema.type === "number") {
       input = el("input", { ...common, type: "number", min: schema.minimum, max: schema.maximum, step: schema.type === "integer" ? "1" : "any", placeholder: schema.default ?? "", oninput: (event) => this.set(name, event.target.value === "" ? undefined : Number(event.target.value)) });
     } else if (schema.type === "array") {
-      input = el("textarea", { ...common, rows: "2", placeholder: "One a line", oninput: (event) => this.set(name, event.target.value.split("\n").map((line) => line.trim()).filter(Boolean)) });
+      input = el("textarea", { ...common, rows: "2", placeholder: _("One a line"), oninput: (event) => this.set(name, event.target.value.split("\n").map((line) => line.trim()).filter(Boolean)) });
     } else {
       input = el("input", { ...common, type: "text", maxlength: schema.maxLength, pattern: schema.pattern, placeholder: schema.default ?? "", autocomplete: "off", oninput: (event) => this.set(name, event.target.value) });
     }
