@@ -31,7 +31,7 @@ def target_for(emulator: SriovEmulator, /, **more: object) -> Target:
         "holder_host": "gpu1.uni-a.example",
         "kernel": emulator.url,
         "sysfs": str(emulator.sysfs),
-        "timeout_s": 2.5,
+        "timeout_s": 4.0,
     } | more
     return Target(
         resource_id="f00d",
