@@ -10,11 +10,13 @@ from accounts.api.tokens import TokenDoor
 from reservations.api.artefacts import ArtefactDoor
 from reservations.api.calendar import CalendarDoor
 from reservations.api.free import FindSlotDoor, FreeDoor
+from reservations.api.handovers import HandoverDoor
 from reservations.api.holds import HoldDoor
 from reservations.api.leases import LeaseDoor
 from reservations.api.maintenance import MaintenanceDoor
 from reservations.api.reservations import ReservationDoor
 from reservations.api.series import SeriesDoor
+from reservations.api.templates import TemplateDoor
 from reservations.api.use import CsvRenderer
 from resources.api.adapters import AdapterDoor
 from resources.api.resources import ResourceDoor
@@ -38,6 +40,8 @@ router.register("find-slot", FindSlotDoor)
 router.register("reservations", ReservationDoor)
 router.register("holds", HoldDoor)
 router.register("series", SeriesDoor)
+router.register("templates", TemplateDoor)
+router.register("handovers", HandoverDoor)
 router.register("leases", LeaseDoor)
 router.register("artefacts", ArtefactDoor)
 router.register("maintenance", MaintenanceDoor)

@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 from django.db import models
 from django.db.models import F, Q
 
-from accounts.models import User
 from accounts.encrypted import EncryptedTextField
+from accounts.models import User
 from reservations.models.artefact import Artefact
 from reservations.models.reservation import Reservation
 from reservations.states import IN_WORKER, ON_DEVICE, OVER, Status
