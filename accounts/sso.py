@@ -34,7 +34,7 @@ class PortalBackend(AuthenticationBackend):  # type: ignore[misc]
 
     async def aget_user(self, user_id: int) -> User | None:
         """Return the person of a session."""
-        return cast("User | None", await sync_to_async(self.get_user)(user_id))
+        return await sync_to_async(self.get_user)(user_id)
 
 
 class AccountPolicy(DefaultAccountAdapter):  # type: ignore[misc]
@@ -100,9 +100,7 @@ class SignOnPolicy(DefaultSocialAccountAdapter):  # type: ignore[misc]
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
         """Take over what the provider says of somebody who was here before."""
-        record = getattr(sociallogin, "record", None)
-        if record is None:
-            refuse(request, None, _("This way of signing in is not open."), code="unknown_way")
+        record: IdentityProvider = sociallogin.record
         try:
             check_process(request, sociallogin)
         except SignOnRefused as error:

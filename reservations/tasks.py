@@ -3,6 +3,8 @@
 from celery import shared_task
 from django.utils import timezone
 
+from accounts.federation.saml.metadata import refresh_all
+from reservations.services.departures import end_for_departed
 from reservations.services.engine.post import send_mail
 from reservations.services.engine.reconcile import reconcile
 from reservations.services.engine.reports import take_reports
@@ -26,6 +28,18 @@ def ring_reconcile() -> None:
 def ring_mail() -> None:
     """Send the messages that wait; a mail server that is slow keeps nothing else waiting."""
     send_mail(now=timezone.now())
+
+
+@shared_task(name="reservations.end_for_departed")
+def ring_departures() -> None:
+    """End the leases of those who may hold them no more."""
+    end_for_departed(now=timezone.now())
+
+
+@shared_task(name="reservations.refresh_metadata")
+def ring_metadata() -> None:
+    """Read the metadata of identity providers anew."""
+    refresh_all(now=timezone.now())
 
 
 @shared_task(name="hub.take_reports")

@@ -31,6 +31,17 @@ app.conf.beat_schedule = {
         # Not with the bell: a mail server may take its time.
         "options": {"queue": "hub", "expires": 5},
     },
+    "end for departed": {
+        "task": "reservations.end_for_departed",
+        "schedule": 20.0,
+        "options": {"queue": BELL_QUEUE, "expires": 20},
+    },
+    "refresh metadata": {
+        "task": "reservations.refresh_metadata",
+        "schedule": 3600.0,
+        # Not with the bell: a federation's server may take its time.
+        "options": {"queue": "hub", "expires": 600},
+    },
     "fold use": {
         "task": "reservations.fold_use",
         "schedule": 3600.0,

@@ -33,7 +33,9 @@ class SamlPen:
         """The provider’s key."""
         return signing_key(self.key_name)
 
-    def metadata(self, *, root: str = "", valid_until: str = "", sso: str = "https://idp.uni-c.example/sso") -> str:
+    def metadata(
+        self, *, root: str = "", valid_until: str = "", sso: str = "https://idp.uni-c.example/sso"
+    ) -> str:
         """Return the provider’s entity descriptor."""
         until = f' validUntil="{valid_until}"' if valid_until else ""
         return (

@@ -1,6 +1,6 @@
 """The way to a provider and back: what is sent, and what is made of the answer."""
 
-from typing import Any, cast
+from typing import Any
 
 from allauth.socialaccount.models import SocialApp, SocialLogin, SocialToken
 from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
@@ -49,6 +49,6 @@ class FederatedClient(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
         """Refuse an answer that another issuer gave (RFC 9207)."""
         issuer = request.GET.get("iss")
         promised = self.openid_config.get("authorization_response_iss_parameter_supported") is True
-        expected = cast(str, record_of(self.get_provider().app).issuer)
+        expected = record_of(self.get_provider().app).issuer
         if (issuer is not None or promised) and issuer != expected:
             raise BadToken("mix_up", _("the answer comes from another issuer"))

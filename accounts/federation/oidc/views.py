@@ -1,10 +1,9 @@
 """The two doors of a sign-in by OpenID Connect: out to the provider, and back."""
 
-from typing import Any
+from typing import Any, cast
 
 import requests
 import structlog
-from allauth.account.internal.decorators import login_not_required
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.helpers import complete_social_login
 from allauth.socialaccount.models import SocialApp
@@ -21,7 +20,6 @@ from accounts.federation.signing_on import record_of, refused, send_onward
 log = structlog.get_logger(__name__)
 
 
-@login_not_required
 def login(request: HttpRequest, provider_id: str) -> HttpResponse:
     """Send the browser to the provider; asked by GET, let the person press the button first."""
     client = FederatedClient(request, provider_id)
@@ -32,7 +30,6 @@ def login(request: HttpRequest, provider_id: str) -> HttpResponse:
     return send_onward(request, record, OAuth2LoginView.adapter_view(client)(request))
 
 
-@login_not_required
 def callback(request: HttpRequest, provider_id: str) -> HttpResponse:
     """Take the provider's answer. Whatever is wrong with it, nobody is signed in, and the page says why."""
     client = FederatedClient(request, provider_id)
@@ -44,7 +41,7 @@ def callback(request: HttpRequest, provider_id: str) -> HttpResponse:
     try:
         return _answered(request, client, provider)
     except ImmediateHttpResponse as error:
-        return error.response
+        return cast(HttpResponse, error.response)
     except PermissionDenied:
         why = _("This answer belongs to no sign-in that was begun here, or to one long ago. Begin anew.")
         return refused(request, record, why, code="state")

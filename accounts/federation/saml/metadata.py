@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 import requests
+import structlog
+import xmlsec
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from lxml import etree
@@ -16,8 +18,11 @@ from onelogin.saml2.xml_utils import OneLogin_Saml2_XML
 from accounts.federation.fetching import CannotAsk, address_problem, fetch_text
 from accounts.models import IdentityProvider
 
+log = structlog.get_logger(__name__)
+
 MOST_CHARACTERS = 4 * 1024 * 1024
 DEEPEST = 60
+_DS = f"{{{Names.NS_DS}}}"
 _ENTITY = f"{{{Names.NS_MD}}}EntityDescriptor"
 _ENTITIES = f"{{{Names.NS_MD}}}EntitiesDescriptor"
 
@@ -94,6 +99,17 @@ def refresh_metadata(record: IdentityProvider, *, now: datetime) -> None:
     record.metadata_read_at = now
 
 
+def refresh_all(*, now: datetime) -> None:
+    """Read the metadata of all providers that have an address for it; one that fails stays as it was."""
+    for record in IdentityProvider.objects.filter(is_enabled=True).exclude(metadata_url=""):
+        try:
+            refresh_metadata(record, now=now)
+        except BadMetadata as error:
+            log.warning("metadata.not_refreshed", provider=record.slug, why=str(error))
+        else:
+            record.save(update_fields=["metadata", "metadata_read_at"])
+
+
 def _settings(xml: str, entity_id: str) -> dict[str, Any]:
     try:
         found = OneLogin_Saml2_IdPMetadataParser.parse(xml, entity_id=entity_id)
@@ -106,35 +122,35 @@ def _settings(xml: str, entity_id: str) -> dict[str, Any]:
     if not idp.get("x509cert") and not idp.get("x509certMulti", {}).get("signing"):
         raise BadMetadata(_("It has no certificate for signatures."))
     # Only what a sign-in needs: nothing else that the metadata says is to change how we check.
-    kept = {name: idp[name] for name in ("x509cert", "x509certMulti") if name in idp}
+    kept: dict[str, Any] = {name: idp[name] for name in ("x509cert", "x509certMulti") if name in idp}
     return {"entityId": entity_id, "singleSignOnService": idp["singleSignOnService"], **kept}
 
 
 def _check_signature(text: str, certificate: str) -> None:
     pem = OneLogin_Saml2_Utils.format_cert(certificate.strip(), True)
     document = OneLogin_Saml2_XML.to_etree(text.strip().encode())
-    signatures = document.findall(f"{{{Names.NS_DS}}}Signature")
-    references = [
-        reference.get("URI")
-        for signature in signatures
-        for reference in signature.iter(f"{{{Names.NS_DS}}}Reference")
-    ]
+    signatures = document.findall(f"{_DS}Signature")
+    references = [node.get("URI") for signature in signatures for node in signature.iter(f"{_DS}Reference")]
     whole = ("", f"#{document.get('ID')}") if document.get("ID") else ("",)
-    methods = {
+    methods = [
         node.get("Algorithm", "")
         for signature in signatures
-        for node in signature.iter(f"{{{Names.NS_DS}}}SignatureMethod", f"{{{Names.NS_DS}}}DigestMethod")
-    }
+        for kind in ("SignatureMethod", "DigestMethod")
+        for node in signature.iter(f"{_DS}{kind}")
+    ]
     if len(signatures) != 1 or len(references) != 1 or references[0] not in whole:
         raise BadMetadata(_("It is not signed as a whole by the federation."))
     if any(method.endswith(("sha1", "md5")) for method in methods):
         raise BadMetadata(_("Its signature is made with SHA-1, which others can forge."))
     try:
-        OneLogin_Saml2_Utils.validate_node_sign(
+        xmlsec.tree.add_ids(document, ["ID"])
+        holds = OneLogin_Saml2_Utils.validate_node_sign(
             signatures[0], document, cert=pem, validatecert=False, raise_exceptions=True
         )
     except Exception as error:  # whatever xmlsec says, it is not signed by them
         raise BadMetadata(_("The federation’s certificate did not sign it.")) from error
+    if not holds:
+        raise BadMetadata(_("The federation’s certificate did not sign it."))
 
 
 def _valid_until(node: Any) -> datetime | None:

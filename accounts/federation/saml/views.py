@@ -1,8 +1,7 @@
 """The doors of a sign-in by SAML: our metadata, out to the provider, and back."""
 
-from typing import Any
+from typing import Any, cast
 
-from allauth.account.internal.decorators import login_not_required
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import get_adapter
 from allauth.socialaccount.helpers import complete_social_login
@@ -28,14 +27,12 @@ from accounts.models import IdentityProvider
 _KEPT, _COOKIE = "saml_answer", "saml-answer"
 
 
-@login_not_required
 @require_GET
 def metadata(request: HttpRequest) -> HttpResponse:
     """Say who we are, for a federation to register."""
     return HttpResponse(saml_settings(request).get_sp_metadata(), content_type="application/samlmetadata+xml")
 
 
-@login_not_required
 def login(request: HttpRequest, provider_id: str) -> HttpResponse:
     """Send the browser to the provider; asked by GET, let the person press the button first."""
     provider = _provider(request, provider_id)
@@ -46,7 +43,6 @@ def login(request: HttpRequest, provider_id: str) -> HttpResponse:
 
 
 @csrf_exempt
-@login_not_required
 @require_POST
 def acs(request: HttpRequest) -> HttpResponse:
     """Keep the answer for the next request: this one comes from another site, and so without a session."""
@@ -61,7 +57,6 @@ def acs(request: HttpRequest) -> HttpResponse:
     return response
 
 
-@login_not_required
 @require_GET
 def finish_acs(request: HttpRequest) -> HttpResponse:
     """Take the provider's answer. Whatever is wrong with it, nobody is signed in, and the page says why."""
@@ -83,7 +78,7 @@ def finish_acs(request: HttpRequest) -> HttpResponse:
         found.state = state
         response: HttpResponse = complete_social_login(request, found)
     except ImmediateHttpResponse as error:
-        return error.response
+        return cast(HttpResponse, error.response)
     except PermissionDenied:
         why = _("This answer belongs to no sign-in that was begun here, or to one long ago. Begin anew.")
         return refused(request, record, why, code="state")
