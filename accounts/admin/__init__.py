@@ -4,10 +4,10 @@ from allauth.account.models import EmailAddress
 from django.contrib import admin
 from django.contrib.auth.models import Group
 
-from accounts.admin import keys, people, projects
+from accounts.admin import federation, keys, people, projects
 from accounts.admin.rules import ForManagers, is_manager, may_read
 
-__all__ = ["ForManagers", "is_manager", "keys", "may_read", "people", "projects"]
+__all__ = ["ForManagers", "federation", "is_manager", "keys", "may_read", "people", "projects"]
 
 # Django's groups decide nothing here, and addresses are shown with their person.
 for unused in (Group, EmailAddress):

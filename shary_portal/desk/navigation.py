@@ -40,6 +40,7 @@ def navigation_for(request: HttpRequest) -> list[dict[str, Any]]:
                 ("People", "person", "admin:accounts_user_changelist"),
                 ("Projects", "group", "admin:accounts_project_changelist"),
                 ("Organisations", "apartment", "admin:accounts_organisation_changelist"),
+                ("Sign-on", "login", "admin:accounts_identityprovider_changelist"),
                 ("SSH keys", "key", "admin:accounts_sshkey_changelist"),
             )
         )
