@@ -18,9 +18,10 @@ from accounts.pages import config_for
 from adapters.catalogue import CATALOGUE
 from reservations.live import changes_of
 from reservations.live_calendar import calendar_changes
-from reservations.models import Reservation
+from reservations.models import Handover, Reservation
 from reservations.phase import Phase, phase_of
 from reservations.selectors.reservations import reservations_of, with_leases
+from reservations.selectors.series import visible_series
 from reservations.selectors.visibility import visible_reservations
 from resources.models import Resource
 
@@ -61,7 +62,9 @@ def mine(request: HttpRequest) -> HttpResponse:
         groups[GROUP_OF[phase]].append(reservation)
     for name in ("running", "next", "waiting"):
         groups[name].sort(key=lambda each: (each.starts_at, each.ends_at))
-    return render(request, "reservations/mine.html", {"groups": groups})
+    waiting = Handover.objects.filter(receiver=cast(User, request.user), outcome=Handover.Outcome.WAITING)
+    offers = waiting.select_related("giver", "reservation__project")
+    return render(request, "reservations/mine.html", {"groups": groups, "offers": offers})
 
 
 def _devices_by_site(reservation: Reservation) -> list[dict[str, Any]]:
@@ -84,6 +87,27 @@ def reservation(request: HttpRequest, reservation_id: UUID) -> HttpResponse:
     return render(
         request, "reservations/reservation.html", {"reservation_id": reservation_id, "config_json": config}
     )
+
+
+@require_GET
+@login_required
+@ensure_csrf_cookie
+def series(request: HttpRequest, series_id: UUID) -> HttpResponse:
+    """One series: its rule, its occurrences, and what can be done with the rest."""
+    user = cast(User, request.user)
+    if not visible_series(user).filter(pk=series_id).exists():
+        raise Http404
+    config = config_for(user, now=timezone.now()) | {"id": str(series_id)}
+    return render(request, "reservations/series.html", {"series_id": series_id, "config_json": config})
+
+
+@require_GET
+@login_required
+@ensure_csrf_cookie
+def templates(request: HttpRequest) -> HttpResponse:
+    """What is booked often, under names; the page reads and writes it by the API."""
+    config = config_for(cast(User, request.user), now=timezone.now())
+    return render(request, "reservations/templates.html", {"config_json": config})
 
 
 @require_GET

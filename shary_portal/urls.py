@@ -14,6 +14,8 @@ urlpatterns = [
     path("mine/", reservations_pages.mine, name="mine"),
     path("reservations/<uuid:reservation_id>/", reservations_pages.reservation, name="reservation"),
     path("reservations/<uuid:reservation_id>/stream/", reservations_pages.stream, name="stream"),
+    path("series/<uuid:series_id>/", reservations_pages.series, name="series"),
+    path("templates/", reservations_pages.templates, name="templates"),
     path("artefacts/", reservations_pages.artefacts, name="artefacts"),
     path("resources/<uuid:resource_id>/", resources_pages.resource, name="resource"),
     path("", include("accounts.urls")),

@@ -7,6 +7,7 @@ import { toast } from "../portal/toast.js";
 import { onZone, viewerZone } from "../portal/zone.js";
 import { drawRefusal } from "./board/refusal.js";
 import { drawKeyless, isReachedBySsh, watchKeys } from "./keyless.js";
+import { Passing } from "./handover.js";
 import { drawLease } from "./lease.js";
 import { PHASE_PATTERN, PHASE_WORDS } from "./states.js";
 import { UsePanels } from "./use.js";
@@ -23,6 +24,7 @@ class ReservationPage {
     this.drift = this.config.now ? Date.parse(this.config.now) - Date.now() : 0;
     this.use = new UsePanels(() => this.now());
     this.part = (name) => root.querySelector(`[data-part="${name}"]`);
+    this.passing = new Passing({ id: this.id, reload: () => { this.text = null; this.load(); } });
     this.load();
     this.listen();
   }
@@ -40,6 +42,7 @@ class ReservationPage {
       const text = JSON.stringify({ ...reservation, version: 0 });
       this.reservation = reservation;
       if (text !== this.text) { this.text = text; this.draw(); }
+      this.passing.show(reservation, this.config.user?.username);
       this.use.refresh();
     } catch (problem) {
       if (this.reservation) this.showStale();
@@ -101,7 +104,7 @@ class ReservationPage {
         el("span", { class: "countdown end", data: { part: "countdown" } })),
       el("p", { class: "summary" }, el("span", { title: `${utcWords(from)} – ${utcWords(to)}` }, windowWords(zone, from, to)), el("span", { class: "quiet" }, ` ${zoneWords(zone)} · ${durationWords(to - from)} · ${reservation.project_name} · ${reservation.holder}`)));
     const actions = this.drawActions();
-    this.part("body").replaceChildren(this.drawKeyless(), actions, drawWiring(reservation.links, { devices: reservation.leases }), ...reservation.leases.map((lease) => drawLease(lease, { zone, now: this.now(), project: reservation.project, reload: () => { this.text = null; document.getElementById(`replace-${lease.id}`)?.removeAttribute("open"); this.load(); }, use: this.use.panel(lease, { zone }), act: (verb, body) => this.actOnLease(lease, verb, body) })));
+    this.part("body").replaceChildren(this.drawKeyless(), actions, drawWiring(reservation.links, { devices: reservation.leases }), ...reservation.leases.map((lease) => drawLease(lease, { zone, now: this.now(), project: reservation.project, reload: () => { this.text = null; document.getElementById(`replace-${lease.id}`)?.removeAttribute("open"); this.load(); }, use: this.use.panel(lease, { zone }), act: (verb, body) => this.actOnLease(lease, verb, body) })), this.passing.node);
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
     this.tick();
   }

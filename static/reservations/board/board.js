@@ -19,6 +19,7 @@ import { Keyboard } from "./keyboard.js";
 import { lineUp } from "./lines.js";
 import { Live } from "./live.js";
 import { Panel } from "./panel.js";
+import { prefill } from "./prefill.js";
 import { Rows } from "./rows.js";
 import { rangeOf, Scale, stepped } from "./scale.js";
 
@@ -52,6 +53,7 @@ export class Board {
     this.listen();
     this.changed({ reload: true });
     this.loadAround();
+    prefill(this);
     this.live = new Live(() => this.refresh());
   }
 
@@ -103,7 +105,7 @@ export class Board {
 
   nameOf(id) {
     const row = this.rowOf(id);
-    return row ? `${row.site_name} · ${row.name}` : _("A device");
+    return row ? `${row.site_name} · ${row.name}` : this.booking.given?.names[id] || _("A device");
   }
 
   // Changing what is shown

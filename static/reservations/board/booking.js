@@ -21,14 +21,15 @@ export class Booking {
     watchKeys(board.config, () => { if (this.open) this.drawParts(); });
   }
 
-  clear() { Object.assign(this, { rows: [], wishes: [], settings: new Map(), purpose: "", connected: false }); }
+  clear() { Object.assign(this, { rows: [], wishes: [], settings: new Map(), purpose: "", connected: false, given: null }); }
 
   /** How many devices are asked for. */
   get number() { return this.rows.length + this.wishes.reduce((sum, wish) => sum + wish.count, 0); }
 
   /** Open the form, or take the new selection into the open one. */
-  begin({ rows, from, to, keep = false, focus = false }) {
+  begin({ rows, from, to, keep = false, focus = false, given = null }) {
     if (!this.open) this.clear();
+    if (given) Object.assign(this, { given, purpose: given.purpose, connected: given.connected, wishes: given.wishes }, { given: { ...given, lines: JSON.stringify([rows, given.wishes.map((wish) => wish.kind)]) } });
     this.rows = keep ? [...new Set([...this.rows, ...rows])] : rows;
     Object.assign(this, { from, to, refusal: null, found: null, key: newKey() });
     const wasOpen = this.open;
@@ -86,7 +87,7 @@ export class Booking {
       for (const name of this.settings.keys()) if (!names.has(name)) this.settings.delete(name);
       for (const name of names) {
         const adapter = adapters.find((one) => one.name === name);
-        if (adapter && !this.settings.has(name)) this.settings.set(name, new AdapterSettings(adapter, { projectOf: () => this.project.value, onChange: () => this.changed() }));
+        if (adapter && !this.settings.has(name)) this.settings.set(name, new AdapterSettings(adapter, { given: this.given?.settings.get(name), projectOf: () => this.project.value, onChange: () => this.changed() }));
       }
       const wanted = [...this.settings.values()].filter((one) => !one.empty).map((one) => one.node);
       const shown = [...this.parts.settings.children];
@@ -99,6 +100,8 @@ export class Booking {
   /** Return the request as it stands. */
   ask() {
     const given = (name) => { const settings = this.settings.get(name); return { parameters: settings?.values ?? {}, artefacts: settings?.artefacts ?? {} }; };
+    // A tie names another line by its place: it holds while the lines are those that were brought along.
+    const lines = JSON.stringify([this.rows, this.wishes.map((wish) => wish.kind)]);
     const byKind = (kind) => [...this.settings.values()].find((one) => one.adapter.kinds.includes(kind))?.adapter.name;
     return Object.assign({
       project: this.project.value,
@@ -107,7 +110,7 @@ export class Booking {
       ends_at: iso(this.to),
       resources: [
         ...this.rows.map((resource) => ({ resource, ...given(this.adapterOf?.get(resource)) })),
-        ...this.wishes.map(({ kind, model, count: number, site }) => ({ kind, count: number, ...(model && { model }), ...(site && { site }), ...given(byKind(kind)) })),
+        ...this.wishes.map(({ kind, model, count: number, site, same_site_as: tied, ...more }) => ({ kind, count: number, ...(model && { model }), ...(site && { site }), ...(tied !== undefined && lines === this.given?.lines && { same_site_as: tied }), ...more, ...given(byKind(kind)) })),
       ],
     }, ...SECTIONS.map(({ ask }) => ask?.(this) || {}));
   }
@@ -185,6 +188,7 @@ export class Booking {
   }
 
   async submit() {
+    if (this.repeat?.active) { this.repeat.preview(); return; }
     if (this.sending || !this.number) return;
     const { board } = this;
     if (!(this.to > this.from)) { this.fail(_("The end has to lie after the start.")); return; }

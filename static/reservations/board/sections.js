@@ -3,9 +3,11 @@
 import { el } from "../../portal/dom.js";
 import { _, ngettext } from "../../portal/words.js";
 import { drawKeyless, isReachedBySsh } from "../keyless.js";
+import { drawKeep } from "../keep.js";
 import { drawWarnings } from "../warnings.js";
 import { drawDevices } from "./devices.js";
 import { drawAlternatives, drawRefusal } from "./refusal.js";
+import { drawRepeat } from "./repeat.js";
 import { drawWindow } from "./window.js";
 
 /*
@@ -16,11 +18,13 @@ import { drawWindow } from "./window.js";
 export const SECTIONS = [
   { name: "devices", draw: drawDevices },
   { name: "window", draw: drawWindow },
+  { name: "repeat", draw: drawRepeat, still: true },
   { name: "charge", draw: drawCharge, still: true },
   { name: "approval", draw: drawApproval },
   { name: "links", draw: drawLinks, ask: (booking) => booking.connected && booking.number > 1 && { connected: true } },
   { name: "settings", draw: (booking) => booking.drawSettings() },
   { name: "keyless", draw: drawKeys },
+  { name: "keep", draw: drawKept, still: true },
   { name: "warnings", draw: drawHeed },
   { name: "answer", draw: drawAnswer },
   { name: "held", draw: (booking) => booking.hold.draw() },
@@ -30,7 +34,7 @@ export const SECTIONS = [
 /** To which project it goes, and what it is for. */
 function drawCharge(booking) {
   const { projects = [] } = booking.board.config;
-  booking.project = el("select", { id: "booking-project", onchange: () => booking.changed() }, projects.map((project) => el("option", { value: project.slug }, project.name)));
+  booking.project = el("select", { id: "booking-project", onchange: () => booking.changed() }, projects.map((project) => el("option", { value: project.slug, selected: project.slug === booking.given?.project }, project.name)));
   return [
     projects.length
       ? el("div", { class: "field" }, el("label", { for: "booking-project" }, _("Project")), booking.project)
@@ -66,6 +70,7 @@ function drawHeed(booking) {
 
 function drawAnswer(booking) {
   const { board, refusal, found, verdict } = booking;
+  if (booking.repeat?.active) return [];
   const options = { zone: board.state.zone, nameOf: (id) => board.nameOf(id), onTake: (window) => booking.take(window) };
   if (refusal) return [drawRefusal(refusal, { ...options, asked: booking.asked })];
   if (found) return [drawAlternatives(found.slots ?? [], { ...options, never: found.never })];
@@ -73,10 +78,20 @@ function drawAnswer(booking) {
 }
 
 function drawSubmit(booking) {
+  booking.repeat?.wishChanged();
+  if (booking.repeat?.active) return [];
   const { number, sending, board } = booking;
   const words = sending ? _("Booking…") : number ? ngettext("Book {count} device", "Book {count} devices", number) : _("Book");
   return [
     el("button", { type: "submit", class: "button primary", disabled: sending || !number || !board.config.projects?.length }, words),
     el("button", { type: "button", class: "button", disabled: !number || sending, title: _("The earliest window of this length within two weeks"), onclick: () => booking.findEarliest() }, _("Find the earliest")),
   ];
+}
+
+/** Keep the wish without its time. */
+function drawKept(booking) {
+  return [drawKeep({ id: "booking-keep", ask: () => {
+    const { starts_at, ends_at, ...wish } = booking.ask();
+    return { path: "templates/", duration_s: Math.round((booking.to - booking.from) / 1000), ...wish };
+  } })];
 }

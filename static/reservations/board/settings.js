@@ -16,8 +16,8 @@ function resolve(schema, root) {
 }
 
 export class AdapterSettings {
-  constructor(adapter, { projectOf, onChange }) {
-    Object.assign(this, { adapter, projectOf, onChange, values: {}, artefacts: {}, files: {} });
+  constructor(adapter, { projectOf, onChange, given = {} }) {
+    Object.assign(this, { adapter, projectOf, onChange, values: { ...given.parameters }, artefacts: { ...given.artefacts }, files: {} });
     const root = adapter.parameters_schema ?? {};
     this.required = new Set(root.required ?? []);
     this.fields = Object.entries(root.properties ?? {}).map(([name, schema]) => ({ name, schema: resolve(schema, root) }));
@@ -60,7 +60,7 @@ export class AdapterSettings {
     const common = { id, aria: { describedby: help ? `${id}-help` : undefined }, required: this.required.has(name) };
     if (schema.type === "boolean") {
       const box = el("input", { ...common, required: false, type: "checkbox", onchange: (event) => this.set(name, event.target.checked) });
-      box.checked = schema.default === true;
+      box.checked = (this.values[name] ?? schema.default) === true;
       return el("div", { class: "field" }, el("label", { class: "check", for: id }, box, title), help);
     }
     const options = schema.enum ?? (schema.const !== undefined ? [schema.const] : null);
@@ -68,20 +68,21 @@ export class AdapterSettings {
     if (options) {
       input = el("select", { ...common, onchange: (event) => this.set(name, options[event.target.value] ?? undefined) },
         !this.required.has(name) && schema.default === undefined && el("option", { value: "" }, _("No preference")),
-        options.map((option, i) => el("option", { value: String(i), selected: option === schema.default }, String(option))));
-      if (this.required.has(name) && schema.default === undefined) this.values[name] = options[0];
+        options.map((option, i) => el("option", { value: String(i), selected: option === (this.values[name] ?? schema.default) }, String(option))));
+      if (this.required.has(name) && schema.default === undefined) this.values[name] ??= options[0];
     } else if (schema.type === "integer" || schema.type === "number") {
-      input = el("input", { ...common, type: "number", min: schema.minimum, max: schema.maximum, step: schema.type === "integer" ? "1" : "any", placeholder: schema.default ?? "", oninput: (event) => this.set(name, event.target.value === "" ? undefined : Number(event.target.value)) });
+      input = el("input", { ...common, type: "number", min: schema.minimum, max: schema.maximum, value: this.values[name], step: schema.type === "integer" ? "1" : "any", placeholder: schema.default ?? "", oninput: (event) => this.set(name, event.target.value === "" ? undefined : Number(event.target.value)) });
     } else if (schema.type === "array") {
-      input = el("textarea", { ...common, rows: "2", placeholder: _("One a line"), oninput: (event) => this.set(name, event.target.value.split("\n").map((line) => line.trim()).filter(Boolean)) });
+      input = el("textarea", { ...common, rows: "2", placeholder: _("One a line"), value: this.values[name]?.join("\n"), oninput: (event) => this.set(name, event.target.value.split("\n").map((line) => line.trim()).filter(Boolean)) });
     } else {
-      input = el("input", { ...common, type: "text", maxlength: schema.maxLength, pattern: schema.pattern, placeholder: schema.default ?? "", autocomplete: "off", oninput: (event) => this.set(name, event.target.value) });
+      input = el("input", { ...common, type: "text", value: this.values[name], maxlength: schema.maxLength, pattern: schema.pattern, placeholder: schema.default ?? "", autocomplete: "off", oninput: (event) => this.set(name, event.target.value) });
     }
     return el("div", { class: "field" }, el("label", { for: id }, title), input, help);
   }
 
   drawSlot(slot) {
-    return drawSlot({ slot, adapter: this.adapter.name, projectOf: this.projectOf, choose: (file) => {
+    const note = this.artefacts[slot.name] ? _("as kept, unless you choose another") : "";
+    return drawSlot({ slot, note, adapter: this.adapter.name, projectOf: this.projectOf, choose: (file) => {
       if (file) this.artefacts[slot.name] = file.id; else delete this.artefacts[slot.name];
       this.onChange();
     } });
