@@ -24,6 +24,14 @@ HELD_IS_FORGOTTEN_AFTER = timedelta(hours=1)
 """Nobody holds one device for longer than the former within the latter without booking it."""
 KEEP_HOLDS = timedelta(days=1)
 
+MOST_WAITING_WISHES = 10
+"""What one person can wait for at once."""
+MOST_MISSED_OFFERS = 3
+"""Who let so many offers run out is taken off the wait list."""
+WAIT_LIST_ROUND_EVERY = timedelta(minutes=1)
+"""How often a wish is looked at though nothing came free that the calendar knows of."""
+WAITING_AT_ONCE = 50
+
 UNHEALTHY_MATTERS_WITHIN = timedelta(hours=1)
 """An unhealthy device is refused for starts this near; later ones may find it mended."""
 

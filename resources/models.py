@@ -15,6 +15,8 @@ from accounts.models import Organisation, User, validate_time_zone
 from resources.cables import Cable as Cable
 from resources.cables import CablePort as CablePort
 from resources.policies import PolicyChange as PolicyChange
+from resources.tariffs import ModelSpeed as ModelSpeed
+from resources.tariffs import Price as Price
 from resources.vlans import check_pool
 
 # A site that has not been heard for this long is shown as unreachable.

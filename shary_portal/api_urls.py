@@ -9,15 +9,17 @@ from accounts.api.ssh_keys import SshKeyDoor
 from accounts.api.tokens import TokenDoor
 from reservations.api.artefacts import ArtefactDoor
 from reservations.api.calendar import CalendarDoor
-from reservations.api.free import FindSlotDoor, FreeDoor
+from reservations.api.free import FreeDoor
 from reservations.api.handovers import HandoverDoor
 from reservations.api.holds import HoldDoor
 from reservations.api.leases import LeaseDoor
 from reservations.api.maintenance import MaintenanceDoor
 from reservations.api.reservations import ReservationDoor
 from reservations.api.series import SeriesDoor
+from reservations.api.slots import FindSlotDoor
 from reservations.api.templates import TemplateDoor
 from reservations.api.use import CsvRenderer
+from reservations.api.waiting import WaitingDoor
 from resources.api.adapters import AdapterDoor
 from resources.api.resources import ResourceDoor
 from resources.api.sites import SiteDoor
@@ -42,6 +44,7 @@ router.register("holds", HoldDoor)
 router.register("series", SeriesDoor)
 router.register("templates", TemplateDoor)
 router.register("handovers", HandoverDoor)
+router.register("waiting", WaitingDoor)
 router.register("leases", LeaseDoor)
 router.register("artefacts", ArtefactDoor)
 router.register("maintenance", MaintenanceDoor)

@@ -99,15 +99,35 @@ class AskedReservation(AskedResources):
     ends_at = Moment()
 
 
-class AskedSlots(AskedResources):
-    """A search for windows in which everything is free together."""
+class AskedWish(AskedResources):
+    """What is looked for: which resources, for how long, between when, and where."""
 
     duration_s = serializers.IntegerField(
         min_value=int(SHORTEST_LEASE.total_seconds()), max_value=int(LONGEST_LEASE.total_seconds())
     )
     earliest = Moment(required=False, allow_null=True, help_text="Left out: now.")
     latest = Moment(required=False, allow_null=True, help_text="By then it must be over. Left out: two weeks.")
+    sites = serializers.ListField(
+        required=False,
+        max_length=100,
+        child=serializers.SlugField(),
+        help_text="Only at these; none: anywhere.",
+    )
+    barred_sites = serializers.ListField(
+        required=False, max_length=100, child=serializers.SlugField(), help_text="Not at these."
+    )
+
+
+class AskedSlots(AskedWish):
+    """A search for windows in which everything is free together."""
+
     limit = serializers.IntegerField(required=False, min_value=1, max_value=20, help_text="How many; 5.")
+    sort = serializers.ChoiceField(
+        required=False,
+        choices=["earliest", "cheapest", "fastest"],
+        help_text="Give the first window of each way that differs by site or model, ranked so, and not the first"
+        " windows alone.",
+    )
 
 
 class AskedEnd(serializers.Serializer[Any]):

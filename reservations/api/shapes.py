@@ -281,12 +281,52 @@ class LeaseOf(LeaseShape):
     purpose = serializers.CharField(allow_blank=True)
 
 
-class SlotsShape(serializers.Serializer[Any]):
-    """The windows that were found, or why there is none."""
+class SlotDeviceShape(serializers.Serializer[Any]):
+    """One device of a window that was found."""
 
-    slots = FreeWindow(many=True)
+    line = serializers.IntegerField(help_text="For which line of the wish, from 0.")
+    resource = serializers.UUIDField()
+    resource_name = serializers.CharField()
+    kind = serializers.CharField()
+    model = serializers.CharField(allow_blank=True)
+    site = serializers.CharField()
+    site_name = serializers.CharField()
+    site_time_zone = serializers.CharField()
+    credits_per_hour = serializers.FloatField(allow_null=True, help_text="Null: its site has set no price.")
+    credits = serializers.FloatField(allow_null=True, help_text="For the whole window.")
+    speed = serializers.FloatField(
+        allow_null=True, help_text="Beside the model that counts as 1; null: unknown."
+    )
+    credits_for_work = serializers.FloatField(
+        allow_null=True, help_text="For as much work as the model that counts as 1 does in an hour."
+    )
+
+
+class SlotShape(FreeWindow):
+    """A window that was found, with what it costs and how quick its devices are."""
+
+    devices = SlotDeviceShape(many=True)
+    credits = serializers.FloatField(allow_null=True, help_text="In all; null where a price is unknown.")
+    speed = serializers.FloatField(allow_null=True, help_text="Of all its devices together, as far as known.")
+
+
+class RelaxationShape(serializers.Serializer[Any]):
+    """What to give up; it was searched for, and `slot` is the first window."""
+
+    change = serializers.CharField()
+    words = serializers.CharField()
+    wish = serializers.DictField(help_text="The weaker wish, to be searched for as it is.")
+    slot = FreeWindow()
+
+
+class SlotsShape(serializers.Serializer[Any]):
+    """The windows that were found, or why there is none and what to give up."""
+
+    slots = SlotShape(many=True)
     never = serializers.BooleanField(help_text="No window would ever work.")
     refusals = WishRefusalShape(many=True)
+    hints = serializers.ListField(child=serializers.CharField(), help_text="Who could change that, and how.")
+    relaxations = RelaxationShape(many=True)
 
 
 class WarningShape(serializers.Serializer[Any]):

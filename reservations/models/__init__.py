@@ -25,3 +25,5 @@ from reservations.models.series import SeriesException as SeriesException
 from reservations.models.tasks import LeaseReport as LeaseReport
 from reservations.models.template import Template as Template
 from reservations.models.use import LeaseUse as LeaseUse
+from reservations.models.waiting import FreedTime as FreedTime
+from reservations.models.waiting import WaitingWish as WaitingWish

@@ -8,10 +8,10 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 
 from accounts.models import User
-from resources.models import Cover, Resource
+from resources.models import Cover, ModelSpeed, Resource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,18 +50,37 @@ _COUNTS = """(e.hold_id IS NULL OR e.hold_id IN (
     WHERE over_at IS NULL AND expires_at > %(held_after)s AND holder_id <> %(held_not_by)s))"""
 
 
-def bookable_resources(wanted: Wanted) -> Any:
-    """Return the resources in service that would do, whoever has them."""
-    found = Resource.objects.filter(in_service=True, quarantined_at__isnull=True)
-    if wanted.kind:
-        found = found.filter(kind=wanted.kind)
+RELATIVE_SPEED = "relative_speed"
+"""How quick a model is beside the one that counts as 1: asked for like an attribute, kept beside the devices."""
+
+
+def resources_that_could_do(named: Collection[UUID], sorts: Sequence[Wanted]) -> list[Resource]:
+    """Return the resources in service that are named or of one of the sorts, whoever has them; one statement."""
+    found = Resource.objects.select_related("site").filter(in_service=True, quarantined_at__isnull=True)
+    if any(RELATIVE_SPEED in (wanted.minimum or {}) for wanted in sorts):
+        speed = ModelSpeed.objects.filter(kind=OuterRef("kind"), model__iexact=OuterRef("model"))
+        found = found.annotate(relative_speed=Subquery(speed.values("factor")[:1]))
+    would_do = Q(pk__in=list(named))
+    for wanted in sorts:
+        would_do |= _condition(wanted)
+    return list(found.filter(would_do))
+
+
+def attributes_of(resource: Resource) -> Mapping[str, Any]:
+    """Return the attributes by which a resource is chosen, its speed among them where it was asked for."""
+    speed = getattr(resource, RELATIVE_SPEED, None)
+    return resource.attributes if speed is None else {**resource.attributes, RELATIVE_SPEED: float(speed)}
+
+
+def _condition(wanted: Wanted) -> Q:
+    condition = Q(kind=wanted.kind)
     if wanted.model:
-        found = found.filter(model__iexact=wanted.model)
+        condition &= Q(model__iexact=wanted.model)
     if wanted.site:
-        found = found.filter(site__slug=wanted.site)
+        condition &= Q(site__slug=wanted.site)
     for name, least in (wanted.minimum or {}).items():
-        found = found.filter(**{f"attributes__{name}__gte": least})
-    return found
+        condition &= Q(**{f"{name if name == RELATIVE_SPEED else f'attributes__{name}'}__gte": least})
+    return condition
 
 
 # The busy ones are fetched through the index on (kind, occupies), once, and then taken away.
@@ -169,6 +188,57 @@ def busy_times(
             )
             for row in cursor.fetchall()
         ]
+
+
+_SURROUNDINGS = f"""
+SELECT e.resource_id, lower(e.occupies), upper(e.occupies), e.maintenance_id IS NOT NULL, h.expires_at, NULL::uuid
+FROM reservations_calendarentry e LEFT JOIN reservations_hold h ON h.id = e.hold_id
+WHERE e.holding AND e.resource_id = ANY(%(resources)s) AND e.occupies && tstzrange(%(earliest)s, %(latest)s)
+  AND (e.lease_id IS NULL OR e.lease_id <> ALL(%(ignoring)s)) AND {_COUNTS}
+UNION ALL
+SELECT whole_id, NULL, NULL, NULL, NULL, part_id FROM resources_cover
+WHERE whole_id = ANY(%(resources)s) OR part_id = ANY(%(resources)s)
+ORDER BY 2
+"""  # noqa: S608 - put together from constants only
+
+
+def occupied_and_related(
+    resource_ids: Collection[UUID],
+    *,
+    earliest: datetime,
+    latest: datetime,
+    ignoring: Sequence[UUID] = (),
+    held: HeldBy = HELD_BY_ANYBODY,
+) -> tuple[list[Busy], dict[UUID, set[UUID]]]:
+    """Return `busy_times` and `relatives` of resources in one statement."""
+    busy: list[Busy] = []
+    kin: dict[UUID, set[UUID]] = defaultdict(set)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _SURROUNDINGS,
+            held.parameters
+            | {
+                "resources": list(resource_ids),
+                "earliest": earliest,
+                "latest": latest,
+                "ignoring": list(ignoring),
+            },
+        )
+        for key, starts_at, ends_at, is_maintenance, held_until, part in cursor.fetchall():
+            if part is not None:
+                kin[key].add(part)
+                kin[part].add(key)
+                continue
+            busy.append(
+                Busy(
+                    resource_id=key,
+                    starts_at=starts_at,
+                    ends_at=ends_at,
+                    is_maintenance=is_maintenance,
+                    held_until=held_until,
+                )
+            )
+    return busy, kin
 
 
 def relatives(resource_ids: Collection[UUID]) -> dict[UUID, set[UUID]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
 from accounts.models import Project
@@ -40,6 +41,42 @@ class Ask:
         if self.is_named:
             return None
         return {"kind": self.kind, "model": self.model, "site": self.site, "minimum": dict(self.minimum)}
+
+    def as_line(self) -> dict[str, object]:
+        """Return it as the REST API takes it, so that it can be kept or sent on."""
+        line: dict[str, object] = {}
+        if self.resource is not None:
+            line["resource"] = str(self.resource)
+        for name in ("kind", "model", "site"):
+            if value := getattr(self, name):
+                line[name] = value
+        if self.count != 1:
+            line["count"] = self.count
+        if self.same_site_as is not None:
+            line["same_site_as"] = self.same_site_as
+        if self.minimum:
+            line["attributes"] = {f"{name}_min": least for name, least in self.minimum.items()}
+        if self.parameters:
+            line["parameters"] = dict(self.parameters)
+        if self.artefacts:
+            line["artefacts"] = {name: str(key) for name, key in self.artefacts.items()}
+        return line
+
+    @classmethod
+    def from_line(cls, line: Mapping[str, Any]) -> "Ask":
+        """Return what `as_line` made a line of."""
+        named = line.get("resource")
+        return cls(
+            resource=None if named is None else UUID(named),
+            kind=line.get("kind", ""),
+            model=line.get("model", ""),
+            site=line.get("site", ""),
+            count=line.get("count", 1),
+            same_site_as=line.get("same_site_as"),
+            minimum={name.removesuffix("_min"): least for name, least in line.get("attributes", {}).items()},
+            parameters=line.get("parameters", {}),
+            artefacts={name: UUID(key) for name, key in line.get("artefacts", {}).items()},
+        )
 
 
 def check_asks(asks: Sequence[Ask]) -> None:

@@ -13,9 +13,9 @@ from reservations.selectors.availability import (
     Busy,
     HeldBy,
     Wanted,
-    bookable_resources,
-    busy_times,
-    relatives,
+    attributes_of,
+    occupied_and_related,
+    resources_that_could_do,
 )
 from reservations.selectors.links import neighbours_of, network_of
 from reservations.services.asks import Ask
@@ -56,7 +56,11 @@ class Pool:
 
     def choose(self, window: BookedWindow) -> list[list[Resource]] | None:
         """Return the resources for each line of the asks, or None if they cannot be met in this window."""
-        return self.choose_among(self.free_in(window))
+        return self.choose_for(self.wishes, window)
+
+    def choose_for(self, wishes: Sequence[Wish], window: BookedWindow) -> list[list[Resource]] | None:
+        """Return the resources for each line of other wishes, or None if they cannot be met in this window."""
+        return self.choose_among(self.free_in(window), wishes=wishes)
 
     def free_in(self, window: BookedWindow) -> list[Candidate]:
         """Return the candidates that are free in the window."""
@@ -67,9 +71,11 @@ class Pool:
             if can_carry(candidate, self.taken, starts_at=starts, ends_at=ends)
         ]
 
-    def choose_among(self, free: Sequence[Candidate]) -> list[list[Resource]] | None:
+    def choose_among(
+        self, free: Sequence[Candidate], *, wishes: Sequence[Wish] | None = None
+    ) -> list[list[Resource]] | None:
         """Return the resources for each line of the asks out of these, or None if they cannot be met."""
-        picks = self._picks(free)
+        picks = self._picks(self.wishes if wishes is None else wishes, free)
         return None if picks is None else [[self.resources[key] for key in line] for line in picks]
 
     def occupy(self, resource: Resource, window: BookedWindow) -> None:
@@ -81,10 +87,10 @@ class Pool:
                 taken = [*self.taken.get(candidate.id, ()), (starts, ends)]
                 self.taken[candidate.id] = merged(taken)
 
-    def _picks(self, free: Sequence[Candidate]) -> Picks | None:
+    def _picks(self, wishes: Sequence[Wish], free: Sequence[Candidate]) -> Picks | None:
         if self.network is None:
-            return choose(self.wishes, free)
-        return choose_wired(self.wishes, free, self.network, self.ties)
+            return choose(wishes, free)
+        return choose_wired(wishes, free, self.network, self.ties)
 
     def _wired_windows(
         self, *, length: timedelta, earliest: datetime, latest: datetime, wanted_at: datetime, limit: int
@@ -140,8 +146,16 @@ class Pool:
             return self._wired_windows(
                 length=duration, earliest=earliest, latest=latest, wanted_at=earliest, limit=limit
             )
+        return self.first_windows_of(
+            self.wishes, duration=duration, earliest=earliest, latest=latest, limit=limit
+        )
+
+    def first_windows_of(
+        self, wishes: Sequence[Wish], *, duration: timedelta, earliest: datetime, latest: datetime, limit: int
+    ) -> tuple[Window, ...]:
+        """Return the earliest windows in which other wishes could be met by what is in the pool."""
         slots = free_windows(
-            self.wishes,
+            wishes,
             self.candidates,
             self.taken,
             duration_s=int(duration.total_seconds()),
@@ -174,7 +188,7 @@ class Pool:
         ]
         if len(named) == len(self.asks):
             return parted_refusals(named, self.ties)
-        never = self._picks(self.candidates) is None
+        never = self._picks(self.wishes, self.candidates) is None
         told = [
             f"{device.name} is wired to {' and '.join(names)}."
             for _, device in named
@@ -265,16 +279,10 @@ def pool_for(
 
     `ignoring` are leases that do not count, because they are the ones being changed; `held` says which holds do.
     """
-    found: dict[UUID, Resource] = {}
     named = [ask.resource for ask in asks if ask.resource is not None]
-    bookable = Resource.objects.select_related("site")
-    for resource in bookable.filter(pk__in=named, in_service=True, quarantined_at__isnull=True):
-        found[resource.pk] = resource
-    for wanted in {_sort_of(ask): _wanted(ask) for ask in asks if not ask.is_named}.values():
-        for resource in bookable_resources(wanted).select_related("site"):
-            found[resource.pk] = resource
-    kin = relatives(found)
-    busy = busy_times(found, earliest=earliest, latest=latest, ignoring=ignoring, held=held)
+    sorts = {_sort_of(ask): _wanted(ask) for ask in asks if not ask.is_named}.values()
+    found = {resource.pk: resource for resource in resources_that_could_do(named, list(sorts))}
+    busy, kin = occupied_and_related(found, earliest=earliest, latest=latest, ignoring=ignoring, held=held)
     taken: dict[str, list[tuple[int, int]]] = {}
     for entry in busy:
         taken.setdefault(str(entry.resource_id), []).append(
@@ -289,7 +297,7 @@ def pool_for(
             model=resource.model,
             preparation_s=resource.preparation_s,
             cleanup_s=resource.cleanup_s,
-            attributes=resource.attributes,
+            attributes=attributes_of(resource),
             excludes=frozenset(str(other) for other in kin[key]),
         )
         for key, resource in found.items()

@@ -82,7 +82,7 @@ def project_of_member(user: User, slug: str) -> Project | None:
 def locked_resources(
     keys: Sequence[UUID],
     *,
-    person: User,
+    person: User | None,
     window: BookedWindow,
     now: datetime,
     outcome: Hold.Outcome = Hold.Outcome.BOOKED,
@@ -97,7 +97,7 @@ def locked_resources(
             _RESOURCES,
             {
                 "keys": list(keys),
-                "person": person.pk,
+                "person": None if person is None else person.pk,
                 "starts_at": window.starts_at,
                 "ends_at": window.ends_at,
                 "now": now,

@@ -242,6 +242,8 @@ SHARY_FIELD_KEYS = env.list("SHARY_FIELD_KEYS", default=[])
 
 # For how long devices are kept free for somebody who is about to book them.
 SHARY_HOLD_MINUTES = env.int("SHARY_HOLD_MINUTES", default=5)
+# For how long what came free is kept for the first on the wait list.
+SHARY_OFFER_MINUTES = env.int("SHARY_OFFER_MINUTES", default=15)
 
 # Where people reach the portal: it stands in what is mailed to them.
 SHARY_URL = env("SHARY_URL", default="http://localhost:8000").rstrip("/")

@@ -29,6 +29,7 @@ from reservations.services.engine.rehearsals import send_rehearsals
 from reservations.services.gate import move, move_many
 from reservations.services.holds import let_holds_lapse
 from reservations.services.races import is_lost_race
+from reservations.services.waiting import serve_waiting
 from reservations.states import Status
 
 
@@ -49,6 +50,7 @@ def tick(*, now: datetime) -> int:
             done += _until_nothing_is_left(step, now)
     if GeometryChange.objects.filter(next_action_at__lte=now).exists():
         press_geometry(now=now)
+    serve_waiting(now=now)
     send_orders(now=now)
     send_questions(now=now)
     send_rehearsals(now=now)
