@@ -10,15 +10,18 @@ from django.utils.crypto import get_random_string
 
 from accounts.federation.attributes import SignOnRefused
 from accounts.federation.oidc.client import FederatedClient
+from accounts.federation.oidc.tokens import discovered
 from accounts.federation.signing_on import refused
 
-SCOPES = (
-    "openid",
-    "profile",
-    "email",
+PLAIN = ("openid", "profile", "email")
+FEDERATED = (
     "eduperson_entitlement",
+    "entitlements",
     "eduperson_scoped_affiliation",
     "schac_home_organization",
+    "eduperson_principal_name",
+    "voperson_id",
+    "aarc",
 )
 
 
@@ -28,8 +31,9 @@ class FederatedOIDC(OpenIDConnectProvider):  # type: ignore[misc]
     oauth2_adapter_class = FederatedClient
 
     def get_default_scope(self) -> list[str]:
-        """Ask for who somebody is, and what their groups are."""
-        return list(SCOPES)
+        """Ask for who somebody is, and of the rest what the provider says that it knows: some refuse other words."""
+        known = discovered(self.app.record).get("scopes_supported")
+        return [*PLAIN, *(scope for scope in FEDERATED if isinstance(known, list) and scope in known)]
 
     def get_redirect_from_request_kwargs(self, request: HttpRequest) -> dict[str, Any]:
         """Take nothing from the request but where to go on to."""
