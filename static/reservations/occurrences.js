@@ -3,6 +3,7 @@
 import { el } from "../portal/dom.js";
 import { momentWords, windowWords } from "../portal/time.js";
 import { _, ngettext } from "../portal/words.js";
+import { reasonWords } from "./board/refusal.js";
 import { dateWords } from "./recurrence.js";
 
 const WORDS = {
@@ -64,17 +65,22 @@ export class Occurrences {
       el("div", { class: "occurrence-head" },
         el("span", { class: "occurrence-mark", aria: { hidden: "true" } }),
         el("span", { class: "occurrence-when" }, one.outlook === "impossible" ? `${name}, ${momentWords(this.zone, from).split(", ").pop()}` : windowWords(this.zone, from, to)),
-        el("span", { class: "occurrence-word" }, WORDS[one.outlook] ?? one.outlook, one.moved ? ` · ${_("moved")}` : "")),
+        el("span", { class: "occurrence-word" }, WORDS[one.outlook] ?? one.outlook, one.moved ? ` · ${_("moved")}` : ""),
+        this.drawChoice(one, button, name)),
       !one.usual && one.outlook === "free" && el("p", { class: "help" }, _("With other devices: {devices}", { devices })),
       one.note && el("p", { class: "help" }, one.note),
-      blocked && el("ul", { class: "occurrence-why" }, one.refusals.map((refusal) => el("li", {}, refusal.message))),
+      blocked && el("ul", { class: "occurrence-why" }, one.refusals.map((refusal) => el("li", {}, reasonWords(refusal, { zone: this.zone })))),
       blocked && el("div", { class: "occurrence-choices" },
         button(_("Skip"), { skip: true }, _("Skip {day}", { day: name })),
         one.outlook === "conflict" && one.alternatives.map((window) => button(windowWords(this.zone, Date.parse(window.starts_at), Date.parse(window.ends_at)), { starts_at: window.starts_at, ends_at: window.ends_at }, _("{day}: at another time, {window}", { day: name, window: windowWords(this.zone, Date.parse(window.starts_at), Date.parse(window.ends_at)) }))),
-        others.length > 0 && other),
-      !blocked && ["free", "skipped", "kept"].includes(one.outlook) && el("div", { class: "occurrence-choices" },
-        this.decided.has(one.on)
-          ? button(one.outlook === "skipped" ? _("Do not skip") : _("As the rule says"), one.outlook === "skipped" ? { skip: false } : null, _("{day}: as the rule says", { day: name }))
-          : one.outlook === "skipped" ? button(_("Do not skip"), { skip: false }, _("Do not skip {day}", { day: name })) : button(_("Skip"), { skip: true }, _("Skip {day}", { day: name }))));
+        others.length > 0 && other));
+  }
+
+  /** Return the one thing to decide where nothing is in the way. */
+  drawChoice(one, button, name) {
+    if (!["free", "skipped", "kept"].includes(one.outlook)) return "";
+    if (one.outlook === "skipped") return button(_("Do not skip"), { skip: false }, _("Do not skip {day}", { day: name }));
+    if (this.decided.has(one.on)) return button(_("As the rule says"), null, _("{day}: as the rule says", { day: name }));
+    return button(_("Skip"), { skip: true }, _("Skip {day}", { day: name }));
   }
 }

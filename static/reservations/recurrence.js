@@ -73,7 +73,7 @@ export class RuleForm {
       document.getElementById(ends.id)?.focus();
     } }, [["times", _("after so many times")], ["until", _("on a day")]].map(([value, words]) => el("option", { value, selected: (value === "until") === byDay }, words)));
     this.node.replaceChildren(
-      el("div", { class: "pair" },
+      el("div", { class: "rule-pair" },
         el("div", { class: "field" }, el("label", { for: interval.id }, _("Every")), interval),
         el("div", { class: "field" }, el("label", { for: every.id }, _("Unit")), every)),
       rule.every === "week" ? el("fieldset", { class: "weekdays" }, el("legend", { class: "label" }, _("On")), [0, 1, 2, 3, 4, 5, 6].map((weekday) => {
@@ -85,7 +85,7 @@ export class RuleForm {
         } }, dayName(weekday, "short"));
         return chip;
       })) : "",
-      el("div", { class: "pair" },
+      el("div", { class: "rule-pair" },
         el("div", { class: "field" }, el("label", { for: ends.id }, _("It ends")), ends),
         byDay
           ? el("div", { class: "field" }, el("label", { for: until.id }, _("Last day")), until)

@@ -108,7 +108,7 @@ class SeriesPage {
     };
     this.result = el("div", { class: "stack", role: "status" });
     this.actions.replaceChildren(el("form", { class: "stack change-form", onsubmit: (event) => { event.preventDefault(); this.preview(); } },
-      el("div", { class: "pair" }, time("start", _("From, in {zone}", { zone: zoneWords(rule.zone) })), time("end", rule.nights ? _("To, on a later day") : _("To"))),
+      el("div", { class: "rule-pair" }, time("start", _("From, in {zone}", { zone: zoneWords(rule.zone) })), time("end", rule.nights ? _("To, on a later day") : _("To"))),
       this.form.node,
       el("p", { class: "help" }, _("What has started stays. What would not change stays booked as it is; the others are cancelled and booked anew, all or none.")),
       el("div", { class: "actions" }, el("button", { type: "submit", class: "button primary" }, _("Show each occurrence")), el("button", { type: "button", class: "button", onclick: () => this.showActions() }, _("Leave it as it is"))),
