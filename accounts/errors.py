@@ -32,6 +32,12 @@ class InvitationOver(AccountRefusal):
     code = "invitation_over"
 
 
+class TooMany(AccountRefusal):
+    """There are as many of them as one may have."""
+
+    code = "too_many"
+
+
 class LastLeader(AccountRefusal):
     """A project is never left without somebody who leads it."""
 

@@ -10,7 +10,7 @@ from django.core.mail import send_mail
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
-from accounts.errors import AlreadyThere, InvitationOver, NotThere, NotYours
+from accounts.errors import AlreadyThere, InvitationOver, NotThere, TooMany
 from accounts.memberships import What, admit, leaders_of, project_of, record, refuse_who_does_not_lead
 from accounts.models import Invitation, Membership, Project, User
 from accounts.rules import COUNTS, may_lead
@@ -47,7 +47,7 @@ def invite(
         Project.objects.select_for_update(no_key=True).get(pk=project.pk)
         _close_the_expired(project, now)
         if project.invitations.filter(over_at=None).count() >= MOST_OPEN:
-            raise NotYours(
+            raise TooMany(
                 _("%(project)s has %(count)d open invitations; withdraw some of them first.")
                 % {"project": project, "count": MOST_OPEN}
             )

@@ -6,7 +6,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
-from accounts.errors import InvitationOver, NotThere, NotYours
+from accounts.errors import InvitationOver, NotThere, TooMany
 from accounts.memberships import What, admit, leaders_of, record
 from accounts.models import JoinRequest, Membership, Project, User
 from accounts.rules import COUNTS, may_lead
@@ -23,7 +23,7 @@ def ask_to_join(*, slug: str, words: str = "", actor: User, now: datetime) -> No
     projects are for those who know them.
     """
     if JoinRequest.objects.filter(user=actor, over_at=None).count() >= MOST_OPEN:
-        raise NotYours(
+        raise TooMany(
             _("%(count)d of your requests wait for an answer; withdraw one of them first.")
             % {"count": MOST_OPEN}
         )

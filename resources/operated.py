@@ -38,6 +38,11 @@ def may_enter_desk(request: HttpRequest) -> bool:
     return bool(reads_everything(user) or operated_site_ids(request))
 
 
+def may_act(request: HttpRequest) -> bool:
+    """Whether the person does anything in the admin but read."""
+    return bool(Role.MANAGER in federation_roles(cast(User, request.user)) or (operated_site_ids(request)))
+
+
 def operated_sites(request: HttpRequest) -> QuerySet[Site]:
     """Return the sites whose inside the person sees, and for anything but looking, those that they run."""
     user = cast(User, request.user)
@@ -58,6 +63,10 @@ class OperatedAdmin(ModelAdmin):  # type: ignore[misc]
         found: QuerySet[Any] = super().get_queryset(request)
         if reads_everything(cast(User, request.user)):
             return found
+        return self.of_operator(request, found)
+
+    def of_operator(self, request: HttpRequest, found: QuerySet[Any]) -> QuerySet[Any]:
+        """Keep the rows that belong to sites of which the person is an operator."""
         # By a subquery: a row that belongs to two of the person's sites must not appear twice.
         theirs = self.model.objects.filter(**{f"{self.to_site}__in": operated_site_ids(request)})
         return found.filter(pk__in=theirs.order_by().values("pk"))
@@ -103,7 +112,9 @@ class OperatedAdmin(ModelAdmin):  # type: ignore[misc]
             return verb in self.managers_may
         if roles and verb == "view":
             return verb in self.managers_may
-        return verb in self.operators_may and (row is None or self._is_theirs(request, row))
+        if verb not in self.operators_may or not operated_site_ids(request):
+            return False
+        return row is None or self._is_theirs(request, row)
 
     def _is_theirs(self, request: HttpRequest, row: Model) -> bool:
         kept = cast(Any, request)
@@ -112,7 +123,7 @@ class OperatedAdmin(ModelAdmin):  # type: ignore[misc]
         answers: dict[tuple[type[Model], Any], bool] = kept.rows_looked_up
         key = (self.model, row.pk)
         if key not in answers:
-            answers[key] = self.get_queryset(request).filter(pk=row.pk).exists()
+            answers[key] = self.of_operator(request, self.model.objects.filter(pk=row.pk)).exists()
         return answers[key]
 
 

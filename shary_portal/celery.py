@@ -42,6 +42,11 @@ app.conf.beat_schedule = {
         # Not with the bell: a federation's server may take its time.
         "options": {"queue": "hub", "expires": 600},
     },
+    "warn of tokens": {
+        "task": "accounts.warn_of_expiring_tokens",
+        "schedule": 6 * 3600.0,
+        "options": {"queue": BELL_QUEUE, "expires": 3600},
+    },
     "fold use": {
         "task": "reservations.fold_use",
         "schedule": 3600.0,

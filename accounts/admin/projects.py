@@ -1,10 +1,32 @@
 """Institutions and projects at the desk."""
 
+from typing import Any, cast
+
 from django.contrib import admin
+from django.http import HttpRequest
+from django.utils import timezone
 from unfold.admin import ModelAdmin, TabularInline
 
 from accounts.admin.rules import ForManagers
-from accounts.models import Membership, Organisation, Project
+from accounts.memberships import What, record
+from accounts.models import Membership, Organisation, Project, User
+
+
+def save_memberships(formset: Any, *, actor: User) -> None:
+    """Save who is in which project, and write each change down as the portal's own pages do."""
+    now = timezone.now()
+    formset.save()
+    for membership in formset.new_objects:
+        record(membership.project, membership.user, What.JOINED, actor=actor, now=now)
+        if membership.role == Membership.Role.LEADER:
+            record(membership.project, membership.user, What.BECAME_LEADER, actor=actor, now=now)
+    for membership, fields in formset.changed_objects:
+        if "role" in fields:
+            leads = membership.role == Membership.Role.LEADER
+            what = What.BECAME_LEADER if leads else What.BECAME_MEMBER
+            record(membership.project, membership.user, what, actor=actor, now=now)
+    for membership in formset.deleted_objects:
+        record(membership.project, membership.user, What.REMOVED, actor=actor, now=now)
 
 
 class MembershipInline(ForManagers, TabularInline):  # type: ignore[misc]
@@ -35,3 +57,7 @@ class ProjectAdmin(ForManagers, ModelAdmin):  # type: ignore[misc]
     search_fields = ("name", "slug")
     autocomplete_fields = ("organisation",)
     inlines = (MembershipInline,)
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        """Save the people, with an event for each change."""
+        save_memberships(formset, actor=cast(User, request.user))

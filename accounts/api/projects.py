@@ -45,7 +45,7 @@ class MemberShape(serializers.ModelSerializer[Membership]):
 class InvitationShape(serializers.ModelSerializer[Invitation]):
     """An invitation; what opens it is told once, to whoever made it."""
 
-    project = serializers.SlugRelatedField(slug_field="slug", read_only=True)
+    project = serializers.CharField(source="project.slug", read_only=True)
     username = serializers.CharField(source="invited.username", default=None, allow_null=True)
     made_by = serializers.CharField(source="made_by.username", default=None, allow_null=True)
 
@@ -68,7 +68,7 @@ class MadeInvitation(InvitationShape):
 class JoinRequestShape(serializers.ModelSerializer[JoinRequest]):
     """Somebody asks to be let in."""
 
-    project = serializers.SlugRelatedField(slug_field="slug", read_only=True)
+    project = serializers.CharField(source="project.slug", read_only=True)
     username = serializers.CharField(source="user.username")
 
     class Meta:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.validators import validate_email
 from django.db.models import Count, Q
 from django.http import Http404, HttpRequest, HttpResponse
@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts import invitations, join_requests, memberships
-from accounts.errors import AccountRefusal, NotThere
+from accounts.errors import AccountRefusal, NotThere, NotYours
 from accounts.models import JoinRequest, Membership, Project, User
 from accounts.rules import COUNTS, PROJECT, Role, memberships_of, reads_everything, roles_in, visible_projects
 
@@ -98,6 +98,8 @@ def invite(request: HttpRequest, slug: str) -> HttpResponse:
         )
     except ValidationError as error:
         return _project_page(request, found, invite_errors=error.messages, whom=whom)
+    except NotYours as refusal:
+        raise PermissionDenied(refusal.message) from refusal
     except AccountRefusal as refusal:
         return _project_page(request, found, invite_errors=[refusal.message], whom=whom)
     if not secret:
@@ -230,6 +232,10 @@ def _project_or_404(user: User, slug: str) -> Project:
 def _do(request: HttpRequest, do: Callable[[], object], done: str) -> bool:
     try:
         do()
+    except NotThere as refusal:
+        raise Http404(refusal.message) from refusal
+    except NotYours as refusal:
+        raise PermissionDenied(refusal.message) from refusal
     except AccountRefusal as refusal:
         messages.error(request, refusal.message)
         return False

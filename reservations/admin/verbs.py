@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from reservations.errors import Refusal
-from resources.operated import OperatedAdmin
+from resources.operated import OperatedAdmin, may_act
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ class VerbsAdmin(OperatedAdmin):
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         """Add an action for each verb."""
         actions = cast("dict[str, Any]", super().get_actions(request))
-        if actions or self.has_view_permission(request):
+        if may_act(request) and (actions or self.has_view_permission(request)):
             actions |= {verb.name: (_selected(verb), verb.name, verb.title) for verb in self.verbs}
         return actions
 
@@ -81,7 +81,9 @@ class VerbsAdmin(OperatedAdmin):
         """Show the row with the buttons that help in its state."""
         row = self.get_object(request, object_id)
         buttons = (
-            [(verb, self.address_of(verb, row.pk)) for verb in self.verbs if verb.fits(row)] if row else []
+            [(verb, self.address_of(verb, row.pk)) for verb in self.verbs if verb.fits(row)]
+            if row and may_act(request)
+            else []
         )
         context = {"verb_buttons": buttons} | (extra_context or {})
         return cast(HttpResponse, super().change_view(request, object_id, form_url, context))
@@ -105,7 +107,7 @@ class VerbsAdmin(OperatedAdmin):
         self, request: HttpRequest, verb: Verb, rows: Sequence[Model], *, back: str, selected: bool = False
     ) -> HttpResponse | None:
         """Do it if that was confirmed, and say of each row what came of it; else return the page that asks."""
-        if not all(self.has_view_permission(request, row) for row in rows):
+        if not may_act(request) or not all(self.has_view_permission(request, row) for row in rows):
             raise PermissionDenied
         reason = request.POST.get("reason", "").strip()
         confirmed = request.method == "POST" and "confirmed" in request.POST

@@ -100,6 +100,7 @@ class ArtefactDoor(mixins.ListModelMixin, mixins.RetrieveModelMixin, Door[Artefa
     @action(detail=True, methods=["get"], pagination_class=None)
     def builds(self, request: Request, pk: UUID) -> Response:
         """List what was made from this source, the latest first."""
-        builds = Build.objects.select_related("resource__site").filter(source__in=self.visible().filter(pk=pk))
+        source = self.get_object()
+        builds = Build.objects.select_related("resource__site").filter(source=source)
         made = Prefetch("made", queryset=self.visible())
         return Response(BuildShape(builds.prefetch_related(made)[:20], many=True).data)
