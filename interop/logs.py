@@ -3,7 +3,8 @@
 import logging
 import re
 
-_SECRET = re.compile(r"(/sup4rnet/)(?!at/)[^/\s\"'?]+")
+_SECRET = re.compile(r"(/sup4rnet/(?!at/)|/calendar/(?!feed\.ics|stream/)|/messages/stop/)[^/\s\"'?]+")
+_PLACES = ("/sup4rnet/", "/calendar/", "/messages/stop/")
 
 
 class WithoutSecrets(logging.Filter):
@@ -15,6 +16,6 @@ class WithoutSecrets(logging.Filter):
             words = record.getMessage()
         except (TypeError, ValueError):
             return True
-        if "/sup4rnet/" in words:
+        if any(place in words for place in _PLACES):
             record.msg, record.args = _SECRET.sub(r"\1…", words), ()
         return True

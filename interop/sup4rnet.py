@@ -6,21 +6,19 @@ secret stands in the address that the site's operator configures, or the caller'
 
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
 from zoneinfo import ZoneInfo
 
 import structlog
-from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
-from redis.exceptions import RedisError
 
 from adapters.p4_tofino_ssh.settings import DESCRIPTION, account_for, target_of
 from interop.feeds import Address, address_of, feed_by_address, feed_by_secret, note_use
 from interop.models import ReservationFeed
+from interop.rates import count, has_had, quiet
 from reservations.models import Lease
 from reservations.states import Status
 from resources.models import Resource, Site
@@ -117,49 +115,28 @@ def _answer(request: HttpRequest, find: Callable[[Address | None], ReservationFe
     try:
         address = address_of(request)
         stranger = f"sup4rnet-wrong-{sha256(str(address).encode()).hexdigest()[:20]}"
-        if request.method not in ("GET", "HEAD") or _has_had(stranger, _WRONG_TRIES_A_MINUTE):
+        if request.method not in ("GET", "HEAD") or has_had(stranger, _WRONG_TRIES_A_MINUTE):
             return _nothing()
         feed = find(address)
         if feed is None:
-            _count(stranger)
+            count(stranger)
             return _nothing()
         asks = f"sup4rnet-feed-{feed.pk}"
-        if _has_had(asks, _ANSWERS_A_MINUTE):
-            return _quiet(HttpResponse("Too often.", status=429, content_type="text/plain"))
-        _count(asks)
+        if has_had(asks, _ANSWERS_A_MINUTE):
+            return quiet(HttpResponse("Too often.", status=429, content_type="text/plain"))
+        count(asks)
         now = timezone.now()
         note_use(feed, address=address, now=now)
         target = request.GET.get("target", "")
         if not target:
             # Theirs says so with 200 as well; their script reads no account in it, and opens nothing.
-            return _quiet(HttpResponse("Target not specified", content_type="text/plain"))
-        return _quiet(JsonResponse(active_reservations(site=feed.site, target=target, now=now), safe=False))
+            return quiet(HttpResponse("Target not specified", content_type="text/plain"))
+        return quiet(JsonResponse(active_reservations(site=feed.site, target=target, now=now), safe=False))
     except Exception:
         # Django would log it with the address, in which the secret stands; structlog with local variables.
         logging.getLogger(__name__).exception("A feed could not be answered.")
-        return _quiet(HttpResponse(status=500))
+        return quiet(HttpResponse(status=500))
 
 
 def _nothing() -> HttpResponse:
-    return _quiet(HttpResponse("Not found", status=404, content_type="text/plain"))
-
-
-def _quiet(response: HttpResponse) -> HttpResponse:
-    """Keep the address, in which a secret may stand, out of caches, of referrers and of Django's log."""
-    response["Cache-Control"] = "no-store"
-    response["Referrer-Policy"] = "no-referrer"
-    response["X-Robots-Tag"] = "noindex"
-    response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001 - Django asks it
-    return response
-
-
-def _has_had(name: str, most: int) -> bool:
-    with suppress(RedisError):
-        return int(cache.get(name, 0)) >= most
-    return False
-
-
-def _count(name: str) -> None:
-    with suppress(RedisError, ValueError):
-        cache.add(name, 0, timeout=60)
-        cache.incr(name)
+    return quiet(HttpResponse("Not found", status=404, content_type="text/plain"))

@@ -47,6 +47,9 @@ FOREWARN_BEFORE = timedelta(minutes=15)
 LONGEST_LEAD = timedelta(days=1)
 """How long before it they can choose to be told at most."""
 
+MOST_MAIL_ATTEMPTS = 14
+"""They take some thirty hours: a mail server that is away for a night loses nothing."""
+
 TICK_BATCH = 200
 ORDERS_PER_MESSAGE = 50
 RESEND_AFTER = timedelta(seconds=10)

@@ -7,6 +7,7 @@ from accounts.api.me import MeDoor
 from accounts.api.projects import InvitationDoor, JoinRequestDoor, ProjectDoor
 from accounts.api.ssh_keys import SshKeyDoor
 from accounts.api.tokens import TokenDoor
+from interop.api import CalendarFeedDoor
 from reservations.api.artefacts import ArtefactDoor
 from reservations.api.calendar import CalendarDoor
 from reservations.api.free import FreeDoor
@@ -14,6 +15,7 @@ from reservations.api.handovers import HandoverDoor
 from reservations.api.holds import HoldDoor
 from reservations.api.leases import LeaseDoor
 from reservations.api.maintenance import MaintenanceDoor
+from reservations.api.notifications import NotificationDoor
 from reservations.api.reservations import ReservationDoor
 from reservations.api.series import SeriesDoor
 from reservations.api.slots import FindSlotDoor
@@ -47,6 +49,8 @@ router.register("handovers", HandoverDoor)
 router.register("waiting", WaitingDoor)
 router.register("leases", LeaseDoor)
 router.register("artefacts", ArtefactDoor)
+router.register("notifications", NotificationDoor)
+router.register("calendar-feeds", CalendarFeedDoor)
 router.register("maintenance", MaintenanceDoor)
 
 urlpatterns = [

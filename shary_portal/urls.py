@@ -3,6 +3,9 @@
 from django.contrib import admin
 from django.urls import include, path, re_path
 
+from interop import ical
+from interop import pages as feed_pages
+from reservations import message_pages
 from reservations import pages as reservations_pages
 from resources import pages as resources_pages
 from shary_portal import health, languages
@@ -16,6 +19,12 @@ urlpatterns = [
     path("reservations/<uuid:reservation_id>/stream/", reservations_pages.stream, name="stream"),
     path("series/<uuid:series_id>/", reservations_pages.series, name="series"),
     path("templates/", reservations_pages.templates, name="templates"),
+    path("reservations/<uuid:reservation_id>/calendar.ics", ical.download, name="calendar-file"),
+    path("account/notifications/", message_pages.notifications, name="notifications"),
+    path("account/feeds/", feed_pages.feeds, name="feeds"),
+    path("messages/stop/<str:signed>/", message_pages.stop, name="stop-messages"),
+    path("calendar/feed.ics", ical.by_header, name="calendar-by-header"),
+    path("calendar/<str:secret>/shary.ics", ical.by_secret, name="calendar-by-secret"),
     path("artefacts/", reservations_pages.artefacts, name="artefacts"),
     path("resources/<uuid:resource_id>/", resources_pages.resource, name="resource"),
     path("", include("accounts.urls")),

@@ -86,6 +86,12 @@ KINDS: dict[str, Kind] = {
             for_operators=True,
         ),
         Kind(
+            name="account",
+            title=_("Your account and your projects"),
+            explains=_("Invitations, requests to join, and what concerns how you sign in."),
+            is_optional=False,
+        ),
+        Kind(
             name="operator",
             title=_("Devices of your site"),
             explains=_("A device is kept back, or something needs an operator."),
@@ -127,6 +133,8 @@ TEMPLATES: dict[str, Template] = {
     "cancelled": Template(kind="cancelled", entry=Entry.REMOVE),
     "freed": Template(kind="freed"),
     "approval_wanted": Template(kind="approval"),
+    "handover": Template(kind="account", is_grave=True),
+    "account": Template(kind="account", is_grave=True),
     "operator": Template(kind="operator", is_grave=True),
 }
 """Every text that is ever sent; a test renders each in every language."""

@@ -2,12 +2,18 @@
 
 from accounts.models import User
 from reservations.messages.kinds import KINDS
-from reservations.models import MessageChoices
+from reservations.models import MessageChoices, OutgoingMail
+from reservations.policy import MOST_MAIL_ATTEMPTS
 
 
 def choices_of(user: User) -> MessageChoices:
     """Return what somebody chose, or what everybody gets; not saved."""
     return MessageChoices.objects.filter(user=user).first() or MessageChoices(user=user)
+
+
+def given_up() -> int:
+    """Return how many messages were given up because the mail server never took them."""
+    return OutgoingMail.objects.filter(sent_at=None, dropped_at=None, attempts__gte=MOST_MAIL_ATTEMPTS).count()
 
 
 def is_wanted(kind: str, choices: MessageChoices | None) -> bool:

@@ -8,6 +8,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from accounts.models import User
 from reservations.models import Lease
+from reservations.selectors.messages import given_up
 from reservations.states import HOLDING, Status
 from reservations.words import zone_of
 from resources.findings import open_counts
@@ -37,6 +38,9 @@ class Today:
     differences: list[tuple[Site, int]] = field(default_factory=list)
     """Sites that found something else than the inventory says, with how many lines wait to be decided."""
 
+    unsent: int = 0
+    """Messages that the mail server never took; for those who run the federation."""
+
     @property
     def in_quarantine(self) -> int:
         """How many devices wait to be proven clean."""
@@ -46,7 +50,13 @@ class Today:
     def is_calm(self) -> bool:
         """Whether nothing waits for the operator."""
         return not (
-            self.waiting or self.stuck or self.quarantined or self.unhealthy or self.silent or self.differences
+            self.unsent
+            or self.waiting
+            or self.stuck
+            or self.quarantined
+            or self.unhealthy
+            or self.silent
+            or self.differences
         )
 
 
@@ -58,6 +68,8 @@ def today_for(user: User, *, now: datetime) -> Today:
     begins = datetime.combine(here.date(), time(0), here.tzinfo)
     day_ends = datetime.combine(here.date() + timedelta(days=1), time(0), here.tzinfo)
     sites = watched_sites(user)
+    if user.is_superuser:
+        today.unsent = given_up()
     for lease in _leases_of(sites, begins, day_ends):
         _sort_in(lease, today, begins, day_ends)
     today.ends.sort(key=lambda lease: lease.ends_at)

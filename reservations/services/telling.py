@@ -12,6 +12,11 @@ def pass_on(*, to: User, key: str, subject: str, body: str, now: datetime, **kwa
     """Put it into the outbox; the same key is said once."""
     write(
         OutgoingMail(
-            dedupe_key=f"who:{key}"[:200], to=to, subject=subject[:200], body=f"{body}\n", next_try_at=now
+            dedupe_key=f"who:{key}"[:200],
+            to=to,
+            template="account",
+            subject=subject[:200],
+            body=f"{body}\n",
+            next_try_at=now,
         )
     )

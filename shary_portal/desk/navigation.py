@@ -41,6 +41,7 @@ def navigation_for(request: HttpRequest) -> list[dict[str, Any]]:
                 ("Projects", "group", "admin:accounts_project_changelist"),
                 ("Organisations", "apartment", "admin:accounts_organisation_changelist"),
                 ("Sign-on", "login", "admin:accounts_identityprovider_changelist"),
+                ("Messages", "mail", "admin:reservations_outgoingmail_changelist"),
                 ("SSH keys", "key", "admin:accounts_sshkey_changelist"),
             )
         )

@@ -15,7 +15,15 @@ from django.utils import timezone
 from accounts.models import Organisation, Project, SshKey, User
 from interop.feeds import issue_feed
 from interop.models import ReservationFeed
-from reservations.models import GeometryChange, Lease, LeaseEvent, OutgoingOrder, Proof, Reservation
+from reservations.models import (
+    GeometryChange,
+    Lease,
+    LeaseEvent,
+    OutgoingMail,
+    OutgoingOrder,
+    Proof,
+    Reservation,
+)
 from reservations.states import Status
 from resources.models import Cable, MaintenanceWindow, Operatorship, Resource, Site
 from tests.factories import (
@@ -41,7 +49,7 @@ OPERATED = (
     GeometryChange,
     ReservationFeed,
 )
-MANAGED = (User, Project, Organisation, SshKey)
+MANAGED = (User, Project, Organisation, SshKey, OutgoingMail)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +110,7 @@ def make_rows(slug: str) -> tuple[User, dict[type, Any]]:
         Project: lease.reservation.project,
         Organisation: make_organisation(f"home-{slug}"),
         SshKey: make_ssh_key(lease.reservation.holder),
+        OutgoingMail: OutgoingMail.objects.create(dedupe_key=slug, to=operator, subject=f"News of {slug}"),
     }
     return operator, rows
 

@@ -28,6 +28,7 @@ from reservations.messages.words import (
     write_words,
 )
 from reservations.models import Lease, MessageChoices, OutgoingMail, Reservation
+from reservations.policy import MOST_MAIL_ATTEMPTS
 from reservations.selectors.messages import is_wanted
 from reservations.states import Status
 from resources.models import Operatorship, Resource
@@ -35,10 +36,8 @@ from resources.models import Operatorship, Resource
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 50
-MOST_ATTEMPTS = 14
 CLAIMED_FOR = timedelta(minutes=10)
 LONGEST_PAUSE = timedelta(hours=4)
-"""Fourteen attempts are some thirty hours: a mail server that is away for a night loses nothing."""
 
 
 def tell_holder(lease: Lease, template: str, *, now: datetime, occasion: str = "", **values: Any) -> None:
@@ -194,11 +193,6 @@ def send_mail(*, now: datetime) -> int:
     return _send(list(letters.values()), now=now)
 
 
-def given_up() -> int:
-    """Return how many messages were given up because the mail server never took them."""
-    return OutgoingMail.objects.filter(sent_at=None, dropped_at=None, attempts__gte=MOST_ATTEMPTS).count()
-
-
 def try_again(mails: Iterable[int], *, now: datetime) -> int:
     """Have messages that were given up tried again; return how many."""
     return OutgoingMail.objects.filter(pk__in=mails, sent_at=None, dropped_at=None).update(
@@ -214,7 +208,7 @@ def _claim(now: datetime) -> list[OutgoingMail]:
                 sent_at__isnull=True,
                 dropped_at__isnull=True,
                 next_try_at__lte=now,
-                attempts__lt=MOST_ATTEMPTS,
+                attempts__lt=MOST_MAIL_ATTEMPTS,
             )
             .order_by("next_try_at", "pk")
             .values_list("pk", flat=True)[:AT_ONCE]
@@ -308,6 +302,6 @@ def _later(mails: Sequence[OutgoingMail], error: str, now: datetime) -> None:
     for mail in mails:
         mail.next_try_at = now + min(timedelta(minutes=2**mail.attempts), LONGEST_PAUSE)
         mail.last_error = error[:500]
-        note = log.error if mail.attempts >= MOST_ATTEMPTS else log.warning
+        note = log.error if mail.attempts >= MOST_MAIL_ATTEMPTS else log.warning
         note("mail.not_sent", mail=mail.pk, attempts=mail.attempts, error=error)
     OutgoingMail.objects.bulk_update(mails, ["next_try_at", "last_error"])

@@ -11,15 +11,15 @@ from django.core import mail as outbox_of_django
 from django.utils import timezone
 
 from reservations.models import Lease, MessageChoices, OutgoingMail
+from reservations.policy import MOST_MAIL_ATTEMPTS
+from reservations.selectors.messages import given_up
 from reservations.services.approval import approve_lease
 from reservations.services.asks import Ask
 from reservations.services.booking import Request, book
 from reservations.services.changes import cancel, end_now, extend, move_window
 from reservations.services.engine.forewarning import warn_of_ending, warn_of_starting
 from reservations.services.engine.post import (
-    MOST_ATTEMPTS,
     SETTLES_IN,
-    given_up,
     send_mail,
     tell_freed,
     tell_holder,
@@ -36,6 +36,7 @@ from tests.factories import (
     make_resource,
     make_site,
     make_ssh_key,
+    make_superuser,
     make_user,
     next_hour,
 )
@@ -301,7 +302,7 @@ def test_a_mail_server_that_is_away_loses_nothing(refusing_server: None, setting
     lease = book_lease()
     tell_holder(lease, "at_risk", why="Power", now=NOW)
     now = NOW
-    for _ in range(MOST_ATTEMPTS):
+    for _ in range(MOST_MAIL_ATTEMPTS):
         assert send_mail(now=now) == 0
         now = OutgoingMail.objects.get().next_try_at
     assert now - NOW > 20 * HOUR, "a night is not enough to lose a message"
@@ -376,3 +377,21 @@ def test_a_message_that_cannot_be_put_into_words_keeps_nothing_else_back() -> No
     assert send_mail(now=NOW) == 1
     assert OutgoingMail.objects.get(dedupe_key="odd").last_error
     assert Lease.objects.count() == 2
+
+
+def test_a_message_that_was_given_up_is_shown_at_the_desk_and_tried_again(client: Any) -> None:
+    tell_holder(book_lease(), "at_risk", why="Power", now=NOW)
+    OutgoingMail.objects.update(attempts=MOST_MAIL_ATTEMPTS, last_error="Connection refused")
+    manager = make_superuser()
+    client.force_login(manager)
+    assert "Messages that were not sent" in client.get("/admin/").content.decode()
+    page = client.get("/admin/reservations/outgoingmail/?state=given_up").content.decode()
+    assert "Connection refused" in page
+    mail = OutgoingMail.objects.get()
+    client.post(
+        "/admin/reservations/outgoingmail/", {"action": "have_tried_again", "_selected_action": [mail.pk]}
+    )
+    mail.refresh_from_db()
+    assert mail.attempts == 0
+    client.force_login(make_user(operates=[make_site()]))
+    assert client.get("/admin/reservations/outgoingmail/").status_code == 403
