@@ -62,6 +62,12 @@ class CalendarEntry(models.Model):
                 name="entry_by_kind",
                 condition=Q(holding=True),
             ),
+            # What is exclusive has the index of its constraint; this is the same for what is not.
+            GistIndex(
+                fields=["resource", "occupies"],
+                name="entry_that_leaves_a_trace",
+                condition=Q(holding=True, exclusive=False),
+            ),
             models.Index(fields=["hold"], name="entry_by_hold", condition=Q(hold__isnull=False)),
             models.Index(fields=["resource"], name="entry_that_is_held", condition=Q(hold__isnull=False)),
         ]

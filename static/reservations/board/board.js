@@ -121,6 +121,11 @@ export class Board {
   inRange(ms) { return this.range.from <= ms && ms < this.range.to; }
 
   changed({ reload = false } = {}) {
+    // A phone shows one site at a time; the chips choose another.
+    if (phone.matches && this.state.view !== "agenda" && !this.only && !this.state.site && this.state.group === "site" && this.sites.length > 1) {
+      this.state.site = this.sites[0].slug;
+      writeAddress(this.state, { now: this.now() });
+    }
     this.range = rangeOf(this.state.view, this.state.zone, this.state.date);
     this.measure();
     dressBarState(this);
@@ -197,6 +202,7 @@ export class Board {
       const [sites, adapters] = await Promise.all([fetchSites(), fetchAdapters()]);
       this.sites = sites;
       this.adapters = adapters;
+      if (phone.matches) this.changed({ reload: true });
       dressFilters(this);
       this.redraw();
     } catch { /* the board stands without it; the form asks again */ }

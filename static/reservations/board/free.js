@@ -52,7 +52,7 @@ export class FreeOverTime {
 }
 
 /** Draw the strip of a group; where there is room, the number stands in it. */
-export function drawFree(lane, line, board, scale) {
+export function drawFree(lane, line, board, scale, { numbers }) {
   const known = board.freeOverTime.of(line.groups);
   if (!known?.usable) return;
   const { from, step } = board.freeOverTime;
@@ -64,7 +64,7 @@ export function drawFree(lane, line, board, scale) {
     const many = known.free[begin];
     const share = many / known.usable;
     const node = el("span", { class: "free-step", data: { level: many === 0 ? "none" : share < 0.25 ? "few" : share < 0.75 ? "some" : "most" }, title: _("{free} of {usable} free", { free: many, usable: known.usable }), aria: { hidden: "true" } },
-      right - left > 16 + 7 * String(many).length && line.type === "outer" ? el("span", {}, String(many)) : "");
+      numbers && right - left > 16 + 7 * String(many).length ? el("span", {}, String(many)) : "");
     node.style.left = `${left}px`;
     node.style.width = `${Math.max(right - left - 1, 1)}px`;
     lane.append(node);

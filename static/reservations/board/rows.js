@@ -78,7 +78,7 @@ export class Rows {
       const { scale } = this.board;
       const lane = el("div", { class: "lane" });
       lane.style.width = `${scale.width}px`;
-      drawFree(lane, line, this.board, scale);
+      drawFree(lane, line, this.board, scale, { numbers: line.type === "outer" });
       return el("div", { class: `line ${line.type} ${line.kind}` }, this.groupHead(line, scale, true), lane);
     }));
   }
@@ -95,8 +95,8 @@ export class Rows {
     lane.style.width = `${scale.width}px`;
     if (line.type === "device") this.fill(lane, line.row, scale);
     else {
-      drawFree(lane, line, this.board, scale);
-      if (line.kind === "site") this.siteHours(lane, line.group, scale);
+      const hours = line.kind === "site" && this.siteHours(lane, line.group, scale);
+      drawFree(lane, line, this.board, scale, { numbers: line.type === "outer" && !hours });
     }
     node.append(lane);
     return node;
@@ -120,7 +120,7 @@ export class Rows {
     const silent = this.board.silentSince(group.site);
     const asks = this.board.asksFirst(group.site);
     if (asks) head.append(el("span", { class: "asks", title: asks }, _("approves")));
-    if (silent) head.append(el("span", { class: "silent", title: silent }, icon("warning"), _("silent")));
+    if (silent) head.append(el("span", { class: "silent", title: silent }, icon("warning"), el("span", {}, _("silent"))));
     if (shift) head.append(el("span", { class: "zone", title: _("{site} is in {zone}, {offset} h from the times shown.", { site: group.site_name, zone: zoneWords(group.site_time_zone), offset: offsetWords(shift) }) }, _("{offset} h", { offset: offsetWords(shift) })));
     return head;
   }
@@ -128,12 +128,13 @@ export class Rows {
   /** Where a site's clocks differ from the viewer's, its own hours stand in its line. */
   siteHours(lane, group, scale) {
     const shift = offsetMinutes(group.site_time_zone, scale.from) - offsetMinutes(scale.zone, scale.from);
-    if (!shift) return;
+    if (!shift) return false;
     for (const hour of scale.hours(group.site_time_zone)) {
       const mark = el("span", { class: "site-hour", aria: { hidden: "true" } }, hour.label);
       mark.style.left = `${hour.x}px`;
       lane.append(mark);
     }
+    return true;
   }
 
   deviceHead(line) {
