@@ -88,7 +88,7 @@ WITH matching AS MATERIALIZED ({matching}), groups AS MATERIALIZED (
     SELECT site_id FROM resources_operatorship WHERE user_id = %(user)s AND %(rights_count)s
 ), joined AS (
     SELECT project_id, role FROM accounts_membership
-    WHERE user_id = %(user)s AND (expires_at IS NULL OR expires_at > now())
+    WHERE user_id = %(user)s AND (expires_at IS NULL OR expires_at > statement_timestamp())
 ), shown AS (
     SELECT p.id AS resource_id, e.lease_id, e.maintenance_id, e.hold_id, lower(e.occupies) AS occupied_from,
            upper(e.occupies) AS occupied_to
