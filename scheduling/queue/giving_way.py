@@ -8,7 +8,7 @@ from scheduling.queue.requests import Moment
 from scheduling.queue.waiting import Line
 
 
-def victims_for_owner(pool: Pool, line: Line, now: Moment, policy: Policy) -> list[Running]:
+def victims_for_owner(pool: Pool, line: Line, now: Moment, policy: Policy, *, may_lose: float) -> list[Running]:
     """Return the guests that end so that the owner of these cards can start; empty when that is not enough.
 
     Only guests give way, and whoever made them is at home and no guest: so nobody who took room by this can
@@ -21,14 +21,15 @@ def victims_for_owner(pool: Pool, line: Line, now: Moment, policy: Policy) -> li
     chosen = _cheapest(ripe, missing, now)
     if not chosen:
         return []
+    stayed = [(now - victim.started_s, victim.need) for victim in chosen]
+    if sum(time * need for time, need in stayed if time > policy.trial_s) > may_lose:
+        return []
     until = now + policy.notice_s + line.length + pool.turnaround
     for window in pool.windows:
         if window.starts_s >= until:
             break
-        if window.booking or not window.guest:
-            freed = sum(victim.need for victim in chosen if victim.ends_s > window.starts_s)
-            if window.room + freed < line.need:
-                return []
+        if not window.guest and window.room_for_owner < line.need:
+            return []
     if pool.hosts is not None:
         request = line.request
         for victim in chosen:

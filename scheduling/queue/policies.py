@@ -3,8 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-Order = Literal["arrival", "fair", "shortest", "relative"]
-"""Who goes first: who came first, who has had least, who needs least, who waited most for what it needs."""
+Order = Literal["arrival", "fair", "worth"]
+"""Who goes first: who came first; whose institution has had least; or who waited longest for the little that it needs,
+among those who have had least."""
 
 Backfill = Literal["none", "easy", "conservative", "calendar"]
 """Who may pass whom: nobody; whoever does not delay the first; whoever delays nobody; and windows fixed at once."""
@@ -27,6 +28,15 @@ class Policy:
     """Whether what was started ends early for a booking made afterwards; if not, the booking waits for it."""
     half_life_s: int = 24 * HOUR
     """After this time past use counts half."""
+    owed_below: float = 0.35
+    """An owner that used less of its cards of late, by the mean of the past half-lives, may have them back at once;
+    whoever used more waits long alone, too, and gains from the federation without it."""
+    trial_s: int = HOUR
+    """So young a guest gives way whatever the rest of the federation lost already."""
+    loss: float = 0.0015
+    """Older guests give way only while less than this share of all work has come to nothing by it."""
+    guest_stay_s: int = 48 * HOUR
+    """Longer guests do not start on cards that their owner may want back."""
     least_run_s: int = 0
     """Whoever started may stay so long before it has to give way to an owner."""
     notice_s: int = 0
@@ -53,14 +63,14 @@ POLICIES = {
         Policy(name="silo", pooled=False),
         Policy(name="silo-fcfs", pooled=False, backfill="none"),
         Policy(name="silo-calendar", pooled=False, backfill="calendar"),
-        Policy(name="silo-federated", pooled=False, order="relative"),
+        Policy(name="silo-federated", pooled=False, order="worth"),
         Policy(name="calendar", backfill="calendar"),
         Policy(name="fcfs", backfill="none"),
         Policy(name="easy"),
         Policy(name="conservative", backfill="conservative"),
         Policy(name="fair", order="fair"),
         Policy(name="guest", guests_give_way=True),
-        Policy(name="federated", order="fair", guests_give_way=True),
+        Policy(name="federated", order="worth", guests_give_way=True),
     )
 }
 """By name; `federated` is the one to take."""

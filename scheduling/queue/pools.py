@@ -38,7 +38,9 @@ class Window:
     guest: bool = False
     """Whether it is kept for a guest, whom the owner of the cards may pass."""
     room: int = 0
-    """What is left at its start for whoever started before and is still there."""
+    """What is left at its start for whoever starts before and is still there then."""
+    room_for_owner: int = 0
+    """The same if all guests are gone by then, as the owner of the cards may want it."""
 
 
 class Pool:
@@ -92,6 +94,8 @@ class Pool:
             if window.starts_s >= running.ends_s:
                 break
             window.room -= running.need
+            if not running.guest:
+                window.room_for_owner -= running.need
 
     def give(self, running: Running) -> None:
         """Its room is free again."""
@@ -104,22 +108,32 @@ class Pool:
             if window.starts_s >= running.ends_s:
                 break
             window.room += running.need
+            if not running.guest:
+                window.room_for_owner += running.need
         if self.hosts is not None:
             self.hosts.give(running.taken)
 
     def keep(self, window: Window) -> None:
         """Keep room for later."""
         room = self.capacity - window.need
+        guests = 0
         for ends_s, _, running in reversed(self.ends):
             if ends_s <= window.starts_s:
                 break
             room -= running.need
+            if running.guest:
+                guests += running.need
         for other in self.windows:
             if other.starts_s <= window.starts_s < other.ends_s:
                 room -= other.need
+                if other.guest:
+                    guests += other.need
             if window.starts_s <= other.starts_s < window.ends_s:
                 other.room -= window.need
+                if not window.guest:
+                    other.room_for_owner -= window.need
         window.room = room
+        window.room_for_owner = room + guests
         insort(self.windows, window, key=_start)
 
     def drop(self, window: Window) -> None:
@@ -128,6 +142,8 @@ class Pool:
         for other in self.windows:
             if window.starts_s <= other.starts_s < window.ends_s:
                 other.room += window.need
+                if not window.guest:
+                    other.room_for_owner += window.need
 
     def open(self, window: Window, running: Running) -> None:
         """What was kept has begun: it runs now, and the windows after it already know."""
@@ -153,18 +169,26 @@ class Pool:
         for window in self.windows:
             if window.starts_s >= until:
                 return True
-            if not window.guest and window.room < need:
+            if not window.guest and window.room_for_owner < need:
                 return False
         return True
 
     def room_beside_bookings(self, start: Moment, end: Moment) -> int:
         """Return what the calendar alone leaves at the fullest moment of that time."""
-        begun = [(running.started_s, running.ends_s, running.need) for _, _, running in self.ends if running.booking]
+        begun = [
+            (running.started_s, running.ends_s, running.need) for _, _, running in self.ends if running.booking
+        ]
         kept = [(window.starts_s, window.ends_s, window.need) for window in self.windows if window.booking]
         booked = [span for span in (*begun, *kept) if span[0] < end and span[1] > start]
         moments = {start, *(span[0] for span in booked if span[0] > start)}
         fullest = max(sum(need for s, e, need in booked if s <= moment < e) for moment in moments)
         return self.capacity - fullest
+
+    def has_hosts_for(self, request: Request) -> bool:
+        """Whether the free cards lie as it needs them."""
+        if self.hosts is None:
+            return True
+        return self.hosts.fits(request.need, same_host=request.same_host or request.wired)
 
     def spare_until(self, need: int) -> Moment:
         """Return the moment until which so much is free, or 0 when it is not free now."""
@@ -189,6 +213,23 @@ class Pool:
                     return ends_s if ends_s > now else now + 1
             return NEVER
         return self.profile(now).earliest(need, length, now)
+
+    def earliest_for_owner(self, need: int, length: int, now: Moment) -> Moment:
+        """Return the same for the owner of the cards, for whom guests are as good as gone."""
+        if need > self.capacity:
+            return NEVER
+        guests = self.guest_room
+        free = self.free + guests
+        changes = [
+            (ends_s if ends_s > now else now + 1, running.need)
+            for ends_s, _, running in self.ends
+            if not running.guest
+        ]
+        for window in self.windows:
+            if not window.guest:
+                changes.append((max(window.starts_s, now), -window.need))
+                changes.append((window.ends_s, window.need))
+        return Profile(now, free, changes).earliest(need, length, now)
 
     def profile(self, now: Moment) -> Profile:
         """Return the room moment by moment."""

@@ -42,7 +42,9 @@ class PoolSpec:
                 " give zero or more cards and a speed above zero."
             )
         if self.devices and len(self.devices) != self.cards:
-            raise ValueError(f"“{self.site}” names {len(self.devices)} devices for {self.cards} cards; name each.")
+            raise ValueError(
+                f"“{self.site}” names {len(self.devices)} devices for {self.cards} cards; name each."
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +105,9 @@ class Booking:
 
     def __post_init__(self) -> None:
         if self.cards < 1 or self.ends_s <= self.starts_s:
-            raise ValueError(f"Booking {self.id} holds nothing: {self.cards} cards, {self.starts_s}–{self.ends_s} s.")
+            raise ValueError(
+                f"Booking {self.id} holds nothing: {self.cards} cards, {self.starts_s}–{self.ends_s} s."
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,15 +30,20 @@ class Shares:
 
     def changes(self, party: str, room: float, now: int) -> None:
         """It runs so much more from now on, or less."""
-        self._used[party] = self._faded(party, now)
+        self._used[party] = self.past(party, now)
         self._since[party] = now
         self._running[party] = self._running.get(party, 0.0) + room
 
     def of(self, party: str, now: int) -> float:
         """Return the mean of what it held over the past half-lives, and what it holds now, for its share."""
-        return (self._faded(party, now) + self._running.get(party, 0.0)) / self.weight_of(party)
+        return (self.past(party, now) + self._running.get(party, 0.0)) / self.weight_of(party)
 
-    def _faded(self, party: str, now: int) -> float:
+    def holds(self, party: str) -> float:
+        """Return what it holds now."""
+        return self._running.get(party, 0.0)
+
+    def past(self, party: str, now: int) -> float:
+        """Return the mean of what it held, the past counting half for each half-life."""
         since = self._since.get(party)
         if since is None:
             return 0.0

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
 from scheduling.queue.places import Places
-from scheduling.queue.requests import Moment, Request
+from scheduling.queue.requests import Request
 
 
 @dataclass(slots=True, eq=False)

@@ -70,7 +70,9 @@ def read_capacities(lines: Iterable[str], *, name: str = "the table of sites") -
                     )
                 )
         except (ValueError, KeyError) as problem:
-            raise TraceProblem(f"{name}, line {rows.line_num}: {problem}. Give whole numbers of cards.") from None
+            raise TraceProblem(
+                f"{name}, line {rows.line_num}: {problem}. Give whole numbers of cards."
+            ) from None
     if not pools:
         raise TraceProblem(f"{name} names no site; give a line for each.")
     return pools

@@ -145,7 +145,7 @@ class _Run:
 
     def _tell(self, kind: int, what: object, now: int) -> Planner | None:
         if kind == SUBMIT:
-            assert isinstance(what, Request)
+            assert isinstance(what, Request)  # noqa: S101
             planner = self._planner_of[what.institution]
             impossible = planner.submit(what, now)
             if impossible is not None:
@@ -153,20 +153,20 @@ class _Run:
                 return None
             return planner
         if kind == END:
-            assert isinstance(what, tuple)
+            assert isinstance(what, tuple)  # noqa: S101
             lease_id, run, planner = what
             if self._runs.get(lease_id) != run:
                 return None
             planner.ended(lease_id, now)
             return planner  # type: ignore[no-any-return]
         if kind == BEGIN:
-            assert isinstance(what, Booking)
+            assert isinstance(what, Booking)  # noqa: S101
             planner = self._planner_of[what.site]
             if planner.book(what, now):
                 return planner
             self.result.refused_bookings += 1
             return None
-        assert isinstance(what, Planner)
+        assert isinstance(what, Planner)  # noqa: S101
         if self._wakes.get(id(what)) == now:
             del self._wakes[id(what)]
         return what
