@@ -8,6 +8,7 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 
 from accounts.models import Project, User
+from accounts.rules import PROJECT, roles_in
 from interop.models import CalendarFeed
 from reservations.errors import Invalid, NotAllowed, NotFound
 from resources.models import Resource
@@ -84,7 +85,7 @@ def note_use(feed: CalendarFeed, *, program: str, now: datetime) -> None:
 
 
 def _may_read(user: User, project: Project) -> bool:
-    return user.is_superuser or project.memberships.filter(user=user).exists()
+    return bool(roles_in(user, project.pk) & PROJECT["see"])
 
 
 def _digest(text: str) -> str:

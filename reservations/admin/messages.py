@@ -96,7 +96,7 @@ class OutgoingMailAdmin(ModelAdmin):  # type: ignore[misc]
 
     def has_try_permission(self, request: HttpRequest) -> bool:
         """Whether the person may have messages tried again."""
-        return bool(request.user.is_superuser)
+        return cast(User, request.user).is_federation_manager
 
     @display(description=gettext_lazy("Subject"))
     def shown_subject(self, mail: OutgoingMail) -> str:

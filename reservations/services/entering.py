@@ -23,6 +23,7 @@ from resources.models import Resource, Site
 _PROJECT = f"""
 SELECT {columns_of(Project).under("p")} FROM accounts_project p
 JOIN accounts_membership m ON m.project_id = p.id WHERE p.slug = %s AND m.user_id = %s
+AND (m.expires_at IS NULL OR m.expires_at > statement_timestamp())
 """  # noqa: S608 - put together from the names of columns only
 
 # Locked in the order of their keys, so that two bundles never wait for each other. With that go the holds in the

@@ -16,7 +16,8 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from accounts.models import Membership, User
+from accounts.models import User
+from accounts.rules import memberships_of
 from reservations.errors import CannotBook, IllegalMove, NotAllowed, NotFound, WishRefusal
 from reservations.models import HeldResource, Hold
 from reservations.policy import HELD_AT_MOST, HELD_IS_FORGOTTEN_AFTER, HOLD_RENEWALS, KEEP_HOLDS, MOST_HOLDS
@@ -60,7 +61,7 @@ def hold(request: HoldRequest, *, now: datetime) -> Hold:
     check_asks(request.asks)
     check_ties(request.ties, lines=len(request.asks))
     zone = zone_of(request.user)
-    if not Membership.objects.filter(user=request.user).exists():
+    if not memberships_of(request.user).exists():
         raise NotAllowed(_("You are in no project that could book this; ask the leader of one to add you."))
     for _attempt in range(TRIES):
         chosen = _chosen(request, window, now=now, zone=zone)
