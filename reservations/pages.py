@@ -23,7 +23,10 @@ from reservations.phase import Phase, phase_of
 from reservations.selectors.reservations import reservations_of, with_leases
 from reservations.selectors.series import visible_series
 from reservations.selectors.visibility import visible_reservations
-from resources.models import Resource
+from reservations.selectors.waiting import desk_wishes
+from resources.models import Resource, Site
+from resources.pricing import catalogue_of_models
+from resources.selectors import resources_named
 
 GROUP_OF = {
     Phase.PREPARING: "running",
@@ -51,6 +54,19 @@ def board(request: HttpRequest) -> HttpResponse:
 @require_GET
 @login_required
 @ensure_csrf_cookie
+def find(request: HttpRequest) -> HttpResponse:
+    """Find a slot: the wish stands in the address; the page searches and books by the API."""
+    config = config_for(cast(User, request.user), now=timezone.now())
+    config["catalogue"] = catalogue_of_models()
+    config["sites"] = list(Site.objects.values("slug", "name"))
+    named = [text.rpartition("*")[2] for text in request.GET.getlist("line") if "*device*" in text]
+    config["names"] = {str(each.pk): str(each) for each in resources_named(named)}
+    return render(request, "reservations/find.html", {"config_json": config})
+
+
+@require_GET
+@login_required
+@ensure_csrf_cookie
 def mine(request: HttpRequest) -> HttpResponse:
     """One's own reservations and those of one's projects, by what is to be done."""
     groups: dict[str, list[Reservation]] = {"running": [], "next": [], "waiting": [], "past": []}
@@ -64,7 +80,8 @@ def mine(request: HttpRequest) -> HttpResponse:
         groups[name].sort(key=lambda each: (each.starts_at, each.ends_at))
     waiting = Handover.objects.filter(receiver=cast(User, request.user), outcome=Handover.Outcome.WAITING)
     offers = waiting.select_related("giver", "reservation__project")
-    return render(request, "reservations/mine.html", {"groups": groups, "offers": offers})
+    wishes = desk_wishes(cast(User, request.user), now=timezone.now())
+    return render(request, "reservations/mine.html", {"groups": groups, "offers": offers, "wishes": wishes})
 
 
 def _devices_by_site(reservation: Reservation) -> list[dict[str, Any]]:

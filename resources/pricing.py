@@ -4,9 +4,15 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import FloatField, Min
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast
+
+from resources.models import ModelSpeed, Resource
 
 CENT = Decimal("0.01")
 
@@ -64,3 +70,15 @@ def total_credits(tariffs: Collection[Tariff], length: timedelta) -> Decimal | N
     each = [tariff.credits(length) for tariff in tariffs]
     known = [one for one in each if one is not None]
     return sum(known, Decimal(0)) if len(known) == len(each) else None
+
+
+def catalogue_of_models() -> list[dict[str, Any]]:
+    """Return the kinds and models that can be booked, with the memory of a model and its speed; two statements."""
+    speeds = {(speed.kind, speed.model.casefold()): float(speed.factor) for speed in ModelSpeed.objects.all()}
+    found = (
+        Resource.objects.filter(in_service=True)
+        .values("kind", "model")
+        .annotate(memory_gib=Min(Cast(KT("attributes__memory_gib"), FloatField())))
+        .order_by("kind", "model")
+    )
+    return [{**one, "speed": speeds.get((one["kind"], one["model"].casefold()))} for one in found]

@@ -1,6 +1,7 @@
 """Questions about *what*: each answers one and changes nothing."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +25,15 @@ def described_resources() -> QuerySet[Resource]:
         has_parts=Exists(Resource.objects.filter(parent=OuterRef("pk"))),
         depth=Coalesce(Subquery(wholes, output_field=IntegerField()), 0),
     )
+
+
+def resources_named(texts: Iterable[str]) -> list[Resource]:
+    """Return the resources of these ids; a text that is none is left out."""
+    keys = []
+    for text in texts:
+        with suppress(ValueError):
+            keys.append(UUID(text))
+    return list(Resource.objects.select_related("site").filter(pk__in=keys)) if keys else []
 
 
 def cables_of(site: Site) -> QuerySet[Cable]:

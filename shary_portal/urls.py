@@ -14,6 +14,7 @@ from shary_portal.refused import closed
 urlpatterns = [
     path("", reservations_pages.board, name="board"),
     path("calendar/stream/", reservations_pages.calendar_stream, name="calendar-stream"),
+    path("find/", reservations_pages.find, name="find"),
     path("mine/", reservations_pages.mine, name="mine"),
     path("reservations/<uuid:reservation_id>/", reservations_pages.reservation, name="reservation"),
     path("reservations/<uuid:reservation_id>/stream/", reservations_pages.stream, name="stream"),

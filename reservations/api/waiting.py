@@ -17,7 +17,7 @@ from reservations.api.holds import HoldShape, hold_shown
 from reservations.api.slots import wish_of
 from reservations.errors import NotFound
 from reservations.models import WaitingWish
-from reservations.selectors.waiting import positions_of, wishes_of
+from reservations.selectors.waiting import positions_of, wishes_of, words_of
 from reservations.services import waiting
 
 
@@ -141,13 +141,3 @@ def wish_shown(wish: WaitingWish, position: int | None, *, now: Any) -> dict[str
         "offer": hold_shown(wish.hold) if has_offer and wish.hold is not None else None,
         "reservation": wish.reservation_id,
     }
-
-
-def words_of(wish: WaitingWish) -> str:
-    """Return what is waited for, for people: “2 × L40S, 1 × p4 switch”."""
-    return ", ".join(
-        f"{line.get('count', 1)} × {line.get('model') or line['kind'].replace('_', ' ')}"
-        if "kind" in line
-        else str(line.get("name") or _("the very device"))
-        for line in wish.lines
-    )

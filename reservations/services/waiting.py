@@ -42,7 +42,7 @@ def join(*, wish: SlotWish, project: str, purpose: str, now: datetime) -> Waitin
     """Put a wish on the wait list. A window of exactly its length is a fixed one."""
     charged = project_to_charge(wish.person, project)
     is_fixed = wish.latest - wish.earliest <= wish.duration
-    kinds = _kinds(wish.asks)
+    kinds, names = _kinds_and_names(wish.asks)
     if len(kinds) == 0:
         raise NotFound(_("There is no such resource; look it up in the calendar."))
     with transaction.atomic():
@@ -55,7 +55,7 @@ def join(*, wish: SlotWish, project: str, purpose: str, now: datetime) -> Waitin
             person=wish.person,
             project=charged,
             purpose=purpose.strip(),
-            lines=[ask.as_line() for ask in wish.asks],
+            lines=[_kept_line(ask, names) for ask in wish.asks],
             links=sorted(list(tie) for tie in wish.ties),
             sites=sorted(wish.sites),
             barred_sites=sorted(wish.barred_sites),
@@ -296,7 +296,13 @@ def _tell(wish: WaitingWish, kept: Hold, devices: Sequence[Resource], *, now: da
     )
 
 
-def _kinds(asks: Sequence[Ask]) -> set[str]:
-    named = [ask.resource for ask in asks if ask.resource is not None]
-    kinds = set(Resource.objects.filter(pk__in=named).values_list("kind", flat=True)) if named else set()
-    return kinds | {ask.kind for ask in asks if not ask.is_named}
+def _kept_line(ask: Ask, names: dict[UUID, str]) -> dict[str, object]:
+    line = ask.as_line()
+    return line if ask.resource is None else line | {"name": names.get(ask.resource, "")}
+
+
+def _kinds_and_names(asks: Sequence[Ask]) -> tuple[set[str], dict[UUID, str]]:
+    keys = [ask.resource for ask in asks if ask.resource is not None]
+    named = list(Resource.objects.select_related("site").filter(pk__in=keys)) if keys else []
+    kinds = {resource.kind for resource in named} | {ask.kind for ask in asks if not ask.is_named}
+    return kinds, {resource.pk: str(resource) for resource in named}

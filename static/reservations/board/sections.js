@@ -4,6 +4,7 @@ import { el } from "../../portal/dom.js";
 import { _, ngettext } from "../../portal/words.js";
 import { drawKeyless, isReachedBySsh } from "../keyless.js";
 import { drawKeep } from "../keep.js";
+import { drawWait, exactWish } from "../wait.js";
 import { drawWarnings } from "../warnings.js";
 import { drawDevices } from "./devices.js";
 import { drawAlternatives, drawRefusal } from "./refusal.js";
@@ -72,9 +73,11 @@ function drawAnswer(booking) {
   const { board, refusal, found, verdict } = booking;
   if (booking.repeat?.active) return [];
   const options = { zone: board.state.zone, nameOf: (id) => board.nameOf(id), onTake: (window) => booking.take(window) };
-  if (refusal) return [drawRefusal(refusal, { ...options, asked: booking.asked })];
+  const isTaken = !booking.found && (refusal?.status === 409 || verdict?.refusals?.length) && !(refusal?.more ?? verdict)?.never;
+  const wait = isTaken ? [drawWait(() => exactWish(booking.ask()), options)] : [];
+  if (refusal) return [drawRefusal(refusal, { ...options, asked: booking.asked }), ...wait];
   if (found) return [drawAlternatives(found.slots ?? [], { ...options, never: found.never })];
-  return verdict?.alternatives?.length ? [drawAlternatives(verdict.alternatives, options)] : [];
+  return verdict?.alternatives?.length ? [drawAlternatives(verdict.alternatives, options), ...wait] : wait;
 }
 
 function drawSubmit(booking) {
