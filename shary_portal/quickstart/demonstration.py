@@ -8,7 +8,15 @@ from allauth.account.models import EmailAddress
 from django.db import transaction
 
 from accounts.keys import add_ssh_key
-from accounts.models import Membership, Organisation, Project, User
+from accounts.models import (
+    HomeScope,
+    IdentityProvider,
+    MappingRule,
+    Membership,
+    Organisation,
+    Project,
+    User,
+)
 from adapters.catalogue import CATALOGUE
 from resources.models import Operatorship, Resource, Site
 from resources.services.cabling import describe_cables
@@ -64,11 +72,45 @@ def load(*, inventory: Mapping[str, Any], password: str, now: datetime) -> None:
     for entry in federation.SITES:
         describe_cables(site=sites[entry.slug], text=entry.cables, actor=manager)
     make_bookings(now=now)
+    join_home(inventory.get("home"))
+
+
+@transaction.atomic
+def join_home(home: Mapping[str, Any] | None) -> None:
+    """Join the demonstration's home institution, or tell the portal where it answers now."""
+    organisation = Organisation.objects.filter(slug=federation.HOME.organisation).first()
+    if home is None or organisation is None:
+        return
+    record, is_new = IdentityProvider.objects.update_or_create(
+        slug=federation.HOME.slug,
+        defaults={
+            "issuer": home["issuer"],
+            "client_id": home["client_id"],
+            "client_secret": home["client_secret"],
+        },
+        create_defaults={
+            "issuer": home["issuer"],
+            "client_id": home["client_id"],
+            "client_secret": home["client_secret"],
+            "name": federation.HOME.name,
+            "protocol": IdentityProvider.Protocol.OIDC,
+            "organisation": organisation,
+            "entitlement_namespaces": federation.HOME.namespace,
+        },
+    )
+    if not is_new:
+        return
+    HomeScope.objects.create(provider=record, scope=federation.HOME.scope, organisation=organisation)
+    for group, slug in federation.HOME.rules:
+        project = Project.objects.filter(slug=slug).first()
+        if project is not None:
+            MappingRule.objects.create(provider=record, value=group, project=project)
 
 
 @transaction.atomic
 def update_addresses(*, inventory: Mapping[str, Any]) -> None:
     """Tell the portal where the emulated devices listen now, and with which keys their sites sign."""
+    join_home(inventory.get("home"))
     for slug, key in inventory["public_keys"].items():
         Site.objects.filter(slug=slug).exclude(public_key=key).update(public_key=key)
     for device in inventory["devices"]:

@@ -40,6 +40,49 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Newcomer:
+    """Somebody who has no account yet, and comes from the demonstration's home institution."""
+
+    subject: str
+    given_name: str
+    family_name: str
+    mail: str
+    says: str
+    groups: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """As people write it."""
+        return f"{self.given_name} {self.family_name}"
+
+    def claims(self) -> dict[str, object]:
+        """Return what their institution says of them."""
+        return {
+            "sub": self.subject,
+            "given_name": self.given_name,
+            "family_name": self.family_name,
+            "email": self.mail,
+            "email_verified": True,
+            "schac_home_organization": HOME.scope,
+            "eduperson_entitlement": [f"{HOME.namespace}:group:{group}" for group in self.groups],
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HomeInstitution:
+    """An institution with a sign-on service of its own, run beside the portal."""
+
+    slug: str
+    name: str
+    organisation: str
+    scope: str
+    namespace: str
+    rules: tuple[tuple[str, str], ...]
+    """Which group gives a place in which project."""
+    people: tuple[Newcomer, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
     """The group that a reservation is charged to."""
 
@@ -194,6 +237,31 @@ PEOPLE = (
         organisation="federation",
         says="sees and may do everything",
         is_manager=True,
+    ),
+)
+HOME = HomeInstitution(
+    slug="university-a",
+    name="University A",
+    organisation="uni-a",
+    scope="uni-a.example",
+    namespace="urn:geant:uni-a.example",
+    rules=(("in-network-learning", "in-network-learning"),),
+    people=(
+        Newcomer(
+            subject="newcomer",
+            given_name="Newcomer",
+            family_name="A",
+            mail="newcomer@uni-a.example",
+            says="is in the group of a project, and books at once",
+            groups=("in-network-learning",),
+        ),
+        Newcomer(
+            subject="visitor",
+            given_name="Visitor",
+            family_name="A",
+            mail="visitor@uni-a.example",
+            says="is in no project yet",
+        ),
     ),
 )
 EMULATORS = (

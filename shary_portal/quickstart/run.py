@@ -18,6 +18,7 @@ from shary_portal.quickstart.ports import is_free, next_free_port, who_listens
 from shary_portal.quickstart.postgres import EmbeddedPostgres
 from shary_portal.quickstart.prepare import WITHOUT_DEMONSTRATION
 from shary_portal.quickstart.processes import Part, Supervisor, Voices, sweep
+from shary_portal.quickstart.sign_on import DemonstrationHome
 from shary_portal.quickstart.sites import DemonstrationSites
 from shary_portal.quickstart.state import StateFolder
 from shary_portal.quickstart.valkey import EmbeddedValkey
@@ -40,6 +41,7 @@ class Portal:
         self.valkey = None if os.environ.get("CELERY_BROKER_URL") else EmbeddedValkey(state.valkey)
         self.sites: DemonstrationSites | None = None
         self.devices: EmulatedDevices | None = None
+        self.home: DemonstrationHome | None = None
         self._servers = ExitStack()
 
     def run(self) -> int:
@@ -132,7 +134,7 @@ class Portal:
             )
         )
         if prepared == WITHOUT_DEMONSTRATION:
-            self.devices = self.sites = None
+            self.devices = self.sites = self.home = None
         elif prepared != 0:
             raise CannotStart(f"The database could not be prepared; see {self.state.logs}/prepare.log.")
         await self._first_page()
@@ -175,7 +177,9 @@ class Portal:
             hub_public_key=public_text(private_key(env["SHARY_HUB_KEY"])),
         )
         self.devices.lay_out()
-        self.sites.lay_out(self.devices)
+        self.home = DemonstrationHome(self.state.sites, portal_port=self.port)
+        self.home.lay_out()
+        self.sites.lay_out(self.devices, home=self.home.known())
         self.voices.width = max(len(part.name) for part in self.devices.parts())
 
     def _web(self) -> Part:
@@ -207,6 +211,8 @@ class Portal:
         ]
         if self.devices is not None and self.sites is not None:
             parts += [*self.devices.parts(), *self.sites.parts()]
+        if self.home is not None:
+            parts.insert(0, self.home.part())  # a newcomer's first click leads there
         return parts
 
     async def _first_page(self) -> None:
@@ -234,6 +240,7 @@ class Portal:
             width = max(len(person.email) for person in federation.PEOPLE)
             lines += [f"  {person.email:<{width}}  {person.says}" for person in federation.PEOPLE]
             lines += [f"Password of all of them: {password}"]
+            lines += [f"Or sign in with {federation.HOME.name}, a home institution, without any."]
             lines += [f"SSH key of the researcher and the colleague: {self.sites.ssh_key_file}", ""]
         lines += [
             f"State: {self.state.path}   logs: {self.state.logs}",

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -39,7 +40,7 @@ class DemonstrationSites:
         """The demonstration's holders' private key, so that one can log in where they are let in."""
         return self.folder / "id_ed25519"
 
-    def lay_out(self, devices: EmulatedDevices) -> None:
+    def lay_out(self, devices: EmulatedDevices, *, home: Mapping[str, str] | None = None) -> None:
         """Write each site's configuration, and the inventory for the portal."""
         public_keys = {}
         for site in SITES:
@@ -75,6 +76,7 @@ class DemonstrationSites:
                     "public_keys": public_keys,
                     "ssh_key": self._make_ssh_key(),
                     "devices": inventory(devices),
+                    "home": home,
                 },
                 indent=2,
             ),
