@@ -59,6 +59,12 @@ class SeriesClash(Refusal):
         self.occurrences = tuple(occurrences)
 
 
+class NeedsSecondPerson(Refusal):
+    """It was noted, and is done as soon as a second person confirms it."""
+
+    code = "second_person"
+
+
 class LeasesInTheWay(Refusal):
     """Maintenance never silently takes a booked slot."""
 

@@ -66,3 +66,8 @@ ERRAND_MOST_ATTEMPTS = 12
 """A trial or a build that a site has not answered by then (some six hours) is given up in words."""
 KEEP_IDEMPOTENCY_KEYS = timedelta(days=30)
 KEEP_SENT = timedelta(days=7)
+KEEP_LOG = timedelta(days=400)
+"""How long orders and reports of leases are kept: the log says what was done, a year later too."""
+
+CONFIRM_WITHIN = timedelta(days=1)
+"""What one person asked for, a second one confirms within this, or it is forgotten."""

@@ -240,6 +240,8 @@ def _take_watch(db: sqlite3.Connection, order: Order, now: float) -> str:
             " ON CONFLICT (resource_id) DO UPDATE SET adapter = excluded.adapter, target = excluded.target",
             (target.resource_id, target.adapter, to_json(target), now + random.random()),  # noqa: S311
         )
+    for resource_id in order.covers:
+        db.execute("UPDATE watched SET next_at = min(next_at, ?) WHERE resource_id = ?", (now, resource_id))
     return "taken"
 
 

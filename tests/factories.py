@@ -93,8 +93,9 @@ def make_project(
 def make_site(
     slug: str | None = None, *, operators: Sequence[User] = (), by_operator: bool = False, **fields: Any
 ) -> Site:
-    """Make a site; it approves by itself unless `by_operator`."""
+    """Make a site; it approves by itself unless `by_operator`, and leaves to one person what one can do."""
     slug = slug or f"site-{next(_numbers)}"
+    fields.setdefault("second_person", False)
     fields.setdefault("name", slug.replace("-", " ").title())
     fields.setdefault("approval", Site.Approval.OPERATOR if by_operator else Site.Approval.AUTOMATIC)
     if "organisation" not in fields:

@@ -56,7 +56,7 @@ class Order:
     epoch: int | None = None
     """Of a `reshape`: it fences the target and its parts as a hand-over does."""
     covers: tuple[str, ...] = ()
-    """Of a `reshape`: the target and all its parts as they are now."""
+    """Of a `reshape`: the target and all its parts as they are now. Of a `watch`: those to look at at once."""
     files: tuple[Artefact, ...] = ()
     """Of a `build`: the source."""
 

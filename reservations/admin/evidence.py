@@ -1,17 +1,16 @@
 """What is kept of each lease and never changed: its moves, and the proofs that its device was clean."""
 
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from reservations.models import Lease, LeaseEvent, OutgoingOrder, Proof
+from reservations.models import Lease, LeaseEvent, Proof
 from reservations.states import Status
-from resources.operated import OperatedAdmin, ReadOnlyInline, SiteFilter
+from resources.admin.exports import ExportedAdmin
+from resources.operated import OperatedAdmin, SiteFilter
 
 WORDS = {
     Status.REQUESTED: "asked",
@@ -77,35 +76,8 @@ class MoveTable:
         return WORDS[Status(event.to)]
 
 
-class EventInline(MoveTable, ReadOnlyInline):
-    """The history of a lease."""
-
-    model = LeaseEvent
-    verbose_name_plural = "history"
-    fields = readonly_fields = ("at", "source", "to", "who", "reason")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[LeaseEvent]:
-        """Return the moves with who made them."""
-        return cast("QuerySet[LeaseEvent]", super().get_queryset(request).select_related("actor"))
-
-
-class ProofInline(ProofTable, ReadOnlyInline):
-    """The proofs of a lease."""
-
-    model = Proof
-    fields = readonly_fields = ("verified_at", "result", "verifier", "shown_checks", "digest")
-
-
-class OrderInline(ReadOnlyInline):
-    """What the site was told. Orders that were sent are forgotten after some days."""
-
-    model = OutgoingOrder
-    verbose_name_plural = "orders to the site"
-    fields = readonly_fields = ("verb", "created_at", "sent_at")
-
-
 @admin.register(LeaseEvent)
-class LeaseEventAdmin(MoveTable, OperatedAdmin):
+class LeaseEventAdmin(MoveTable, ExportedAdmin):
     """All moves of all leases: who did what, when and why."""
 
     to_site = "lease__resource__site"
@@ -114,6 +86,16 @@ class LeaseEventAdmin(MoveTable, OperatedAdmin):
     list_filter: ClassVar = [SiteFilter, "to"]
     list_select_related: ClassVar = ["lease__resource__site", "actor"]
     search_fields: ClassVar = ["lease__resource__name", "actor__username", "reason"]
+    export_columns: ClassVar = {
+        "at": lambda event: event.at,
+        "lease": lambda event: event.lease_id,
+        "site": lambda event: event.lease.resource.site.slug,
+        "device": lambda event: event.lease.resource.name,
+        "from": lambda event: event.source,
+        "to": lambda event: event.to,
+        "by": lambda event: event.actor.username if event.actor else "",
+        "reason": lambda event: event.reason,
+    }
     ordering: ClassVar = ["-id"]
     fields: ClassVar = ["at", "lease", "source", "to", "who", "reason"]
     readonly_fields: ClassVar = fields

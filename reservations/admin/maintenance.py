@@ -2,79 +2,59 @@
 
 from typing import Any, ClassVar, cast
 
-from django import forms
 from django.contrib import admin
-from django.db.models import Model, QuerySet
-from django.http import HttpRequest
-from django.utils import timezone
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy
+from unfold.decorators import display
 
 from accounts.models import User
-from reservations.errors import Invalid, Refusal
-from reservations.services.maintenance import cancel_maintenance, plan_maintenance
+from reservations.services.maintenance import cancel_maintenance
 from resources.models import MaintenanceWindow
 from resources.operated import OperatedAdmin, SiteFilter
 
 
-class MaintenanceForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Plans the window while it is checked: only the database can say that nobody booked in between.
-
-    The admin runs a form and what follows it in one transaction, so an error elsewhere takes it back.
-    """
-
-    actor: ClassVar[User]
-
-    class Meta:
-        model = MaintenanceWindow
-        fields: ClassVar = ["resource", "starts_at", "ends_at", "reason"]
-
-    def clean(self) -> dict[str, Any]:
-        """Plan the window, or say what is in the way."""
-        found = super().clean() or self.cleaned_data
-        if self.errors:
-            return found
-        try:
-            self.instance = plan_maintenance(
-                resource_id=found["resource"].pk,
-                starts_at=found["starts_at"],
-                ends_at=found["ends_at"],
-                reason=found.get("reason", ""),
-                actor=self.actor,
-                now=timezone.now(),
-            )
-        except Invalid as refusal:
-            for name, words in refusal.errors.items():
-                for sentence in words:
-                    self.add_error(name if name in self.fields else None, sentence)
-        except Refusal as refusal:
-            self.add_error(None, refusal.message)
-        return found
-
-
 @admin.register(MaintenanceWindow)
 class MaintenanceAdmin(OperatedAdmin):
-    """Planned by saving, given back by deleting. To change one, delete it and plan another."""
+    """Planned on a page of its own, which says whom it displaces; given back by deleting."""
 
-    form = MaintenanceForm
     to_site = "resource__site"
     operators_may = frozenset({"view", "add", "delete"})
     managers_may = operators_may
-    list_display: ClassVar = ["resource", "starts_at", "ends_at", "reason", "created_by"]
+    list_display: ClassVar = ["resource", "starts_at", "ends_at", "reason", "created_by", "plan"]
     list_filter: ClassVar = [SiteFilter]
     list_select_related: ClassVar = ["resource__site", "created_by"]
     search_fields: ClassVar = ["resource__name", "reason"]
     ordering: ClassVar = ["-starts_at"]
-    autocomplete_fields: ClassVar = ["resource"]
-    fields: ClassVar = ["resource", "starts_at", "ends_at", "reason"]
+    fields: ClassVar = ["resource", "starts_at", "ends_at", "reason", "plan"]
+    readonly_fields: ClassVar = fields
 
-    def get_form(
-        self, request: HttpRequest, obj: Model | None = None, change: bool = False, **kwargs: Any
-    ) -> "type[forms.ModelForm[MaintenanceWindow]]":
-        """Return the form, for the person who plans."""
-        form = super().get_form(request, obj, change=change, **kwargs)
-        return type("MaintenanceFormOf", (form,), {"actor": request.user})
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the windows with the plans that they belong to."""
+        return super().get_queryset(request).prefetch_related("plans")
 
-    def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
-        """Leave it: the service has written it."""
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Go where it is planned."""
+        page = reverse("admin:plan_maintenance")
+        return redirect(f"{page}?{request.GET.urlencode()}" if request.GET else page)
+
+    @display(description=gettext_lazy("Plan"))
+    def plan(self, window: MaintenanceWindow) -> SafeString | str:
+        """Link to the plan, where it says whom it displaced and can be called off."""
+        plan = next(iter(window.plans.all()), None)
+        if plan is None:
+            return "–"
+        return format_html(
+            '<a class="link" href="{}">{}</a>',
+            reverse("admin:maintenance_plan", args=[plan.pk]),
+            plan.get_state_display(),
+        )
 
     def delete_model(self, request: HttpRequest, obj: MaintenanceWindow) -> None:
         """Give the time back to the calendar."""

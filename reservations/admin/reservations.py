@@ -22,14 +22,16 @@ from resources.operated import ReadOnlyInline, SiteFilter, operated_sites
 
 
 def _cancel(reservation: Reservation, actor: User, reason: str, now: datetime) -> None:
-    changes.cancel(reservation_id=reservation.pk, actor=actor, now=now)
+    changes.cancel(reservation_id=reservation.pk, actor=actor, now=now, words=reason)
 
 
 CANCEL = Verb(
     name="cancel",
     title="Cancel",
     done="cancelled",
-    explains="Leases that have not started are cancelled; those that run are ended, at all sites.",
+    explains="Leases that have not started are cancelled; those that run are ended, at all sites. To end another"
+    " project’s running lease takes a second person, where the site wants two.",
+    asks="Why; it is kept in the history",
     is_grave=True,
     fits=lambda reservation: any(lease.status in HOLDING for lease in reservation.leases.all()),
     run=_cancel,

@@ -22,7 +22,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from accounts.models import User
-from reservations.errors import Refusal
+from reservations.errors import NeedsSecondPerson, Refusal
 from resources.operated import OperatedAdmin, may_act
 
 
@@ -92,6 +92,10 @@ class VerbsAdmin(OperatedAdmin):
         """Return the address of the verb's page."""
         return reverse(f"admin:{self._prefix}_{verb.name}", args=[row_id])
 
+    def wish_for(self, verb: Verb, row: Model) -> Any:
+        """Return what somebody else asked for and this would confirm; for rows that know of such."""
+        return None
+
     @property
     def _prefix(self) -> str:
         return f"{self.opts.app_label}_{self.opts.model_name}"
@@ -101,6 +105,8 @@ class VerbsAdmin(OperatedAdmin):
         if row is None:
             raise Http404("There is no such row, or it belongs to another site.")
         page = reverse(f"admin:{self._prefix}_change", args=[row_id])
+        if "today" in (request.GET.get("from"), request.POST.get("from")):
+            page = reverse("admin:index")
         return self.carry_out(request, verb, [row], back=page) or redirect(page)
 
     def carry_out(
@@ -127,12 +133,16 @@ class VerbsAdmin(OperatedAdmin):
             "lacks_reason": confirmed and lacks_reason,
             "checkbox": ACTION_CHECKBOX_NAME,
             "selected": selected,
+            "came_from": request.GET.get("from", ""),
+            "wish": self.wish_for(verb, rows[0]) if len(rows) == 1 else None,
         }
         return TemplateResponse(request, "admin/verb.html", context)
 
     def _do(self, request: HttpRequest, verb: Verb, row: Model, reason: str) -> None:
         try:
             verb.run(row, cast(User, request.user), reason, timezone.now())
+        except NeedsSecondPerson as refusal:
+            messages.warning(request, f"{row}: {refusal.message}")
         except Refusal as refusal:
             messages.error(request, f"{row}: {refusal.message}")
         else:

@@ -128,6 +128,7 @@ TEMPLATES: dict[str, Template] = {
     "safe": Template(kind="failed"),
     "moved": Template(kind="changed", entry=Entry.WRITE),
     "changed": Template(kind="changed", entry=Entry.WRITE),
+    "maintenance": Template(kind="changed", entry=Entry.WRITE, is_grave=True),
     "ending_soon": Template(kind="ending"),
     "ended": Template(kind="ended"),
     "cancelled": Template(kind="cancelled", entry=Entry.REMOVE),

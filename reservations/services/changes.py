@@ -8,9 +8,10 @@ from django.db import IntegrityError, OperationalError, transaction
 from django.db.models import F
 
 from accounts.models import User
+from accounts.rules import Role, roles_in
 from reservations.errors import CannotBook, IllegalMove, Invalid, NotAllowed, NotFound
-from reservations.models import Lease, Reservation
-from reservations.selectors.visibility import may_change, may_end, visible_reservations
+from reservations.models import Countersign, Lease, Reservation
+from reservations.selectors.visibility import may_change, may_end, may_operate, visible_reservations
 from reservations.services.asks import Ask
 from reservations.services.booking import standing_refusal
 from reservations.services.choosing import cannot_book
@@ -23,6 +24,7 @@ from reservations.services.exclusive import refuse_shared_choices
 from reservations.services.gate import move, record_moves
 from reservations.services.limits import limit_refusals
 from reservations.services.races import is_lost_race
+from reservations.services.second_person import confirm, second_person
 from reservations.services.windows import BookedWindow, check_length, checked_window
 from reservations.services.wiring import allot_vlans, lift_vlans
 from reservations.states import HOLDING, Status
@@ -61,18 +63,25 @@ def move_window(
     return _reschedule(reservation, leases, window, actor, now)
 
 
-def end_now(*, reservation_id: UUID, actor: User, now: datetime) -> Reservation:
-    """Bring the end to now; the devices are closed, cleaned and given back."""
+def end_now(*, reservation_id: UUID, actor: User, now: datetime, words: str = "") -> Reservation:
+    """Bring the end to now; the devices are closed, cleaned and given back.
+
+    Somebody of another project needs a second person for it, where the site wants two.
+    """
     reservation, leases = _to_change(reservation_id, actor, may_end, "end")
     if all(lease.status in NOT_STARTED for lease in leases):
         raise IllegalMove("It has not started; cancel it instead.")
-    return _give_back(reservation, leases, actor, now, reason="Ended early")
+    return _give_back(reservation, leases, actor, now, reason="Ended early", words=words)
 
 
-def cancel(*, reservation_id: UUID, actor: User, now: datetime) -> Reservation:
-    """Give the reservation up, whatever state it is in. Always legal; a second time changes nothing."""
+def cancel(*, reservation_id: UUID, actor: User, now: datetime, words: str = "") -> Reservation:
+    """Give the reservation up, whatever state it is in; a second time changes nothing.
+
+    Always legal for those whose it is. Somebody of another project needs a second person while it runs, where
+    the site wants two.
+    """
     reservation, leases = _to_change(reservation_id, actor, may_end, "cancel", may_be_over=True)
-    return _give_back(reservation, leases, actor, now, reason="Cancelled")
+    return _give_back(reservation, leases, actor, now, reason="Cancelled", words=words)
 
 
 def _to_change(
@@ -207,10 +216,13 @@ def _write_window(
 
 
 def _give_back(
-    reservation: Reservation, leases: Sequence[Lease], actor: User, now: datetime, *, reason: str
+    reservation: Reservation, leases: Sequence[Lease], actor: User, now: datetime, *, reason: str, words: str
 ) -> Reservation:
-    by = f"{reason} by {actor.username}"
+    by = f"{reason} by {actor.username}" + (f": {words}" if words else "")
+    wish = _second_person(reservation, leases, actor, words, now)
     with transaction.atomic():
+        if both := confirm(wish, actor=actor, reason=words, now=now):
+            by = f"{reason}, {both}" + (f": {words}" if words else "")
         locked = list(
             Lease.objects.select_related("resource__site")
             .select_for_update(of=("self",), no_key=True)
@@ -241,3 +253,17 @@ def _tell_given_back(reservation: Reservation, leases: Sequence[Lease], actor: U
         tell_of_reservation(reservation, "ended", now=now, by=by, is_grave=True)
     else:
         tell_who_wants("ended", {reservation.pk}, now=now)
+
+
+def _second_person(
+    reservation: Reservation, leases: Sequence[Lease], actor: User, words: str, now: datetime
+) -> Countersign | None:
+    """Ask for a second person before another project's running lease is ended; see `second_person`."""
+    own = {Role.MEMBER, Role.LEADER} & roles_in(actor, reservation.project_id)
+    if own or reservation.holder_id == actor.pk:
+        return None
+    for lease in leases:
+        site = lease.resource.site
+        if lease.status == Status.ACTIVE and site.second_person and may_operate(actor, site):
+            return second_person(lease, verb=Countersign.Verb.END, actor=actor, reason=words, now=now)
+    return None

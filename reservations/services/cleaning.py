@@ -9,13 +9,14 @@ from django.db.models import F
 from accounts.models import User
 from adapters.contract import Check, CleanProof
 from reservations.errors import IllegalMove, NotAllowed
-from reservations.models import Lease, Proof
+from reservations.models import Countersign, Lease, Proof
 from reservations.policy import RELEASE_PATIENCE, RELEASE_RETRY_EVERY, RESEND_AFTER
 from reservations.selectors.visibility import may_operate
 from reservations.services.engine.doorbell import ring_after_commit
 from reservations.services.engine.orders import write_orders
 from reservations.services.gate import move, move_many
 from reservations.services.quarantine import lift_quarantine, quarantine
+from reservations.services.second_person import confirm, second_person
 from reservations.states import Status
 
 
@@ -139,18 +140,33 @@ def vouch(lease: Lease, *, actor: User, reason: str, now: datetime) -> None:
         raise NotAllowed(f"Only an operator of {site} can vouch for its devices.")
     if not reason.strip():
         raise IllegalMove("Say how you made sure that the device is clean; your words are kept as the proof.")
-    check = Check(
-        name="Looked at by an operator", expected="clean", found=reason.strip(), passed=True, method="by hand"
+    if lease.status != Status.RELEASE_FAILED:
+        raise IllegalMove(f"{lease.resource} is not waiting for anybody to vouch for it.")
+    wish = second_person(lease, verb=Countersign.Verb.VOUCH, actor=actor, reason=reason.strip(), now=now)
+    witnesses = [(actor, reason)] if wish is None else [(wish.asked_by, wish.reason), (actor, reason)]
+    checks = tuple(
+        Check(
+            name="Looked at by an operator",
+            expected="clean",
+            found=words.strip(),
+            passed=True,
+            method="by hand",
+        )
+        for _, words in witnesses
     )
-    proof = CleanProof(checks=(check,), verified_at=now, verifier=f"operator {actor.username}")
+    verifier = "operators " if wish else "operator "
+    verifier += " and ".join(person.username for person, _ in witnesses)
+    proof = CleanProof(checks=checks, verified_at=now, verifier=verifier)
     with transaction.atomic():
+        both = confirm(wish, actor=actor, reason=reason.strip(), now=now)
         moved = move(
             lease_id=lease.pk,
             source=Status.RELEASE_FAILED,
             to=Status.RELEASED,
             now=now,
             actor=actor,
-            reason=f"Vouched for: {reason.strip()}",
+            reason=f"Vouched for: {'; '.join(words.strip() for _, words in witnesses)}"
+            + (f" ({both})" if both else ""),
             trouble="",
             access="",
         )

@@ -68,7 +68,7 @@ def limit_refusals(
         use = use_of(project, now=now, ignoring=ignoring) if counts else {}
     refusals = []
     for who, limits, key, count in holders:
-        refusals += _broken(who, limits, use.get(key, Use()), count, window, now, zone)
+        refusals += broken_limits(who, limits, use.get(key, Use()), count, window, now, zone)
     return refusals
 
 
@@ -93,9 +93,10 @@ def is_too_far(*, project: Project, sites: Iterable[Site], window: BookedWindow,
     )
 
 
-def _broken(
+def broken_limits(
     who: str, limits: Limits, use: Use, count: int, window: BookedWindow, now: datetime, zone: str
 ) -> list[WishRefusal]:
+    """Return which of one site's or one project's limits a booking would break, given what is booked already."""
     broken = []
     if limits.longest_lease is not None and window.length > limits.longest_lease:
         longest = say_length(limits.longest_lease)

@@ -81,3 +81,11 @@ def _take(lease: Lease, resource_id: UUID, now: datetime) -> bool:
             return False
         raise
     return True
+
+
+def move_to(lease: Lease, resource_id: UUID, *, now: datetime) -> bool:
+    """Give a lease that has not started this very device; return False, changing nothing, if it is not free.
+
+    For operators, who may also move a lease whose holder had named the device; they tell the holder why.
+    """
+    return _take(lease, resource_id, now)

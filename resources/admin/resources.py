@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy
 from unfold.decorators import action, display
 
 from adapters.catalogue import CATALOGUE
@@ -92,9 +93,11 @@ class ResourceAdmin(OperatedAdmin):
     list_display: ClassVar = ["name", "site", "kind", "model", "shown_health", "quarantined", "in_service"]
     list_filter: ClassVar = [SiteFilter, KindFilter, "health", "in_service"]
     list_select_related: ClassVar = ["site"]
-    search_fields: ClassVar = ["name", "model", "site__name"]
+    search_fields: ClassVar = ["name", "model", "site__name", "serial"]
     autocomplete_fields: ClassVar = ["parent"]
     inlines: ClassVar = [PartInline, ErrorInline, DecisionInline]
+    list_before_template = "admin/devices/list.html"
+    search_help_text = gettext_lazy("Name, model, serial number or site")
     actions: ClassVar = ["take_out_of_service", "take_into_service"]
     actions_detail: ClassVar = ["back_in_service", "look_for_devices", "cut_into_slices", "add_part"]
     fieldsets = (
@@ -118,6 +121,13 @@ class ResourceAdmin(OperatedAdmin):
         "quarantine_reason",
         "what_can_stand_there",
     )
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show the list, with the ways in and out for many devices at once."""
+        context = {"may_import": self.has_add_permission(request)} | (extra_context or {})
+        return cast(HttpResponse, super().changelist_view(request, context))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Resource | None = None) -> tuple[str, ...]:
         """Keep what must not change: bookings and the site's journal stand on where a device belongs."""

@@ -8,9 +8,12 @@ from django.conf import settings
 from django.contrib import admin
 from django.db.models import Count, Model, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
@@ -18,6 +21,7 @@ from accounts.admin import ForManagers, is_manager
 from adapters.contract.wire import private_key, public_key, public_text
 from resources.models import Operatorship, Site
 from resources.operated import READ, WRITE, OperatedAdmin
+from resources.services.policy import POLICY_FIELDS, POLICY_TITLES, say_value
 
 HEARD = {"reachable": "success", "silent": "danger", "never heard": "warning"}
 
@@ -36,14 +40,6 @@ class SiteForm(forms.ModelForm):  # type: ignore[type-arg]
             "time_zone",
             "latitude",
             "longitude",
-            "approval",
-            "start_grace",
-            "ends_unfit_leases",
-            "vlan_pool",
-            "longest_lease",
-            "look_ahead",
-            "most_open_reservations",
-            "most_hours",
         ]
         help_texts: ClassVar = {
             "slug": "Its queue is called after it, and so are its orders: it never changes."
@@ -107,17 +103,7 @@ class SiteAdmin(OperatedAdmin):
         (
             "Policy",
             {
-                "fields": (
-                    "approval",
-                    "start_grace",
-                    "ends_unfit_leases",
-                    "vlan_pool",
-                    "longest_lease",
-                    "look_ahead",
-                    "most_open_reservations",
-                    "most_hours",
-                ),
-                "description": "Empty limits do not limit. What is booked already stays as it is.",
+                "fields": ("policy",),
             },
         ),
     )
@@ -129,7 +115,7 @@ class SiteAdmin(OperatedAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Site | None = None) -> tuple[str, ...]:
         """Keep what must not change: the slug names the site's queue, its orders and its journal."""
-        always = ("heard", "last_heard_at", "queue", "hub_public_key")
+        always = ("heard", "last_heard_at", "queue", "hub_public_key", "policy")
         if obj is None:
             return always
         return (*always, "slug") if is_manager(request) else (*always, "slug", "owner")
@@ -142,7 +128,20 @@ class SiteAdmin(OperatedAdmin):
             named = (None, {"fields": ("name", "slug", "owner", "contact_email")})
             return (named, *self.fieldsets[1:])
         link = ("Link to the site", {"fields": ("public_key", "hub_public_key")})
-        return (self.fieldsets[0], link, *self.fieldsets[2:])
+        return (self.fieldsets[0], link, self.fieldsets[2])
+
+    @display(description=gettext_lazy("What it allows"))
+    def policy(self, site: Site) -> SafeString:
+        """Say what the site allows, and link to where that is changed."""
+        rows = [(POLICY_TITLES[name], say_value(site, name, getattr(site, name))) for name in POLICY_FIELDS]
+        lines = format_html_join("", "<li>{}: {}</li>", rows)
+        page = reverse("admin:policy_of_site", args=[site.slug])
+        return format_html(
+            '<ul>{}</ul><a class="link" href="{}">{}</a>',
+            lines,
+            page,
+            _("Change it, and see first what that does"),
+        )
 
     @display(description="Heard", label=HEARD)
     def heard(self, site: Site) -> str:

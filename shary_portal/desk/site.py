@@ -12,13 +12,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, resolve_url
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from unfold.sites import UnfoldAdminSite
 
 from accounts.confirming import confirm_at, confirmed_recently
 from accounts.models import User
 from reservations.selectors.today import today_for
 from reservations.words import zone_of
-from resources.operated import may_enter_desk
+from resources.operated import may_act, may_enter_desk
 
 View = Callable[..., HttpResponse]
 
@@ -58,16 +59,28 @@ class OperatorsDesk(UnfoldAdminSite):  # type: ignore[misc]
     def get_urls(self) -> list[Any]:
         """Add the pages that belong to no model."""
         # They stand on admin modules, which register themselves with this very site when they are loaded.
+        from reservations.admin.plans import plan_urls
+        from reservations.admin.policy import policy_urls
+        from reservations.admin.pressing import pressing_urls
+        from resources.admin.exchange import exchange_urls
         from shary_portal.desk.back_in_service import back_in_service_urls
         from shary_portal.desk.inventory import inventory_urls
 
-        own = [*inventory_urls(self.admin_view), *back_in_service_urls(self.admin_view)]
+        pages = (
+            inventory_urls,
+            back_in_service_urls,
+            plan_urls,
+            policy_urls,
+            pressing_urls,
+            exchange_urls,
+        )
+        own = [url for urls in pages for url in urls(self.admin_view)]
         return [*own, *super().get_urls()]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Show today."""
         today = today_for(cast(User, request.user), now=timezone.now())
-        context = {"today": today, "title": "Today"} | (extra_context or {})
+        context = {"today": today, "title": _("Today"), "may_act": may_act(request)} | (extra_context or {})
         return cast(HttpResponse, super().index(request, context))
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

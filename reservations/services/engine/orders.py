@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
+from django.db.models import Q
 from kombu.exceptions import OperationalError
 
 from accounts.models import SshKey
@@ -46,6 +47,12 @@ def write_watch(site: Site) -> None:
     OutgoingOrder.objects.create(site=site, verb="watch")
 
 
+def write_look(site: Site) -> None:
+    """Note that the site is to look at once at its devices that are not well."""
+    OutgoingOrder.objects.create(site=site, verb="look")
+    ring_after_commit()
+
+
 def send_orders(*, now: datetime) -> int:
     """Send what was written and not yet sent; return how many orders went out.
 
@@ -72,8 +79,10 @@ def _publish(waiting: Iterable[OutgoingOrder]) -> bool:
     orders_of = lease_orders(lease_ids)
     for order in waiting:
         message: Order | None = None
-        if order.verb == "watch":
-            message = Order(site=order.site.slug, verb="watch", targets=tuple(targets_of(order.site)))
+        if order.verb in ("watch", "look"):
+            soon = tuple(_not_well(order.site)) if order.verb == "look" else ()
+            targets = tuple(targets_of(order.site))
+            message = Order(site=order.site.slug, verb="watch", targets=targets, covers=soon)
         elif order.geometry_change is not None:
             message = reshape_order(order.geometry_change)
         elif order.lease_id in orders_of:
@@ -89,6 +98,11 @@ def _publish(waiting: Iterable[OutgoingOrder]) -> bool:
         log.warning("orders.not_sent", error=str(error))
         return False
     return True
+
+
+def _not_well(site: Site) -> Iterable[str]:
+    ill = Q(health=Resource.Health.UNHEALTHY) | Q(quarantined_at__isnull=False)
+    return (str(key) for key in Resource.objects.filter(ill, site=site).values_list("pk", flat=True))
 
 
 def reshape_order(change: GeometryChange) -> Order:

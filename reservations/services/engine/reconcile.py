@@ -5,8 +5,8 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Max, Q
 
-from reservations.models import IdempotencyKey, OutgoingMail, OutgoingOrder
-from reservations.policy import KEEP_IDEMPOTENCY_KEYS, KEEP_SENT, WATCH_EVERY
+from reservations.models import IdempotencyKey, LeaseReport, OutgoingMail, OutgoingOrder
+from reservations.policy import KEEP_IDEMPOTENCY_KEYS, KEEP_LOG, KEEP_SENT, WATCH_EVERY
 from reservations.services.engine.discovery import keep_asking
 from reservations.services.engine.forewarning import warn_of_ending, warn_of_starting
 from reservations.services.engine.health import warn_of_unhealthy
@@ -42,7 +42,10 @@ def remind_sites(*, now: datetime) -> None:
 
 def tidy(*, now: datetime) -> None:
     """Drop orders, mails and idempotency keys that nobody will ask for any more."""
-    OutgoingOrder.objects.filter(sent_at__lt=now - KEEP_SENT).delete()
     long_ago = now - KEEP_SENT
+    # What was ordered of leases is their log, and stays with what was reported of them.
+    OutgoingOrder.objects.filter(sent_at__lt=long_ago, lease__isnull=True).delete()
+    OutgoingOrder.objects.filter(sent_at__lt=now - KEEP_LOG).delete()
+    LeaseReport.objects.filter(received_at__lt=now - KEEP_LOG).delete()
     OutgoingMail.objects.filter(Q(sent_at__lt=long_ago) | Q(dropped_at__lt=long_ago)).delete()
     IdempotencyKey.objects.filter(created_at__lt=now - KEEP_IDEMPOTENCY_KEYS).delete()

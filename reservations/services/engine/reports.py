@@ -20,6 +20,7 @@ from reservations.services.engine.builds import take_built
 from reservations.services.engine.discovery import take_discovered
 from reservations.services.engine.geometry import take_reshaped
 from reservations.services.engine.health import take_observed
+from reservations.services.engine.log import keep_reports
 from reservations.services.engine.orders import write_orders
 from reservations.services.engine.post import tell_holder, tell_who_wants
 from reservations.services.engine.rehearsals import take_rehearsed
@@ -40,6 +41,7 @@ def take_reports(messages: Iterable[str], *, now: datetime) -> int:
             believed.append(_believed(message, sites))
         except (BadSeal, ValueError) as error:
             log.warning("report.refused", error=str(error))
+    keep_reports(believed, now=now)
     opened: dict[Site, list[Report]] = {}
     for site, report in believed:
         if report.event == "opened":
