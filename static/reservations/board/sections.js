@@ -19,12 +19,12 @@ import { drawWindow } from "./window.js";
 export const SECTIONS = [
   { name: "devices", draw: drawDevices },
   { name: "window", draw: drawWindow },
-  { name: "repeat", draw: drawRepeat, still: true },
   { name: "charge", draw: drawCharge, still: true },
   { name: "approval", draw: drawApproval },
   { name: "links", draw: drawLinks, ask: (booking) => booking.connected && booking.number > 1 && { connected: true } },
   { name: "settings", draw: (booking) => booking.drawSettings() },
   { name: "keyless", draw: drawKeys },
+  { name: "repeat", draw: drawRepeat, still: true },
   { name: "keep", draw: drawKept, still: true },
   { name: "warnings", draw: drawHeed },
   { name: "answer", draw: drawAnswer },
