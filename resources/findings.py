@@ -98,9 +98,15 @@ def _findings(site: Site, discoveries: Collection[Discovery], ignored: Mapping[s
 def lines_of(discovery: Discovery, trees: Collection[Known]) -> tuple[Line, ...]:
     """Return what differs between one answer and the inventory."""
     asked = str(discovery.resource_id or "")
-    known = [tree for tree in trees if (tree.id == asked if asked else tree.adapter == discovery.adapter)]
+    found = devices_of(discovery)
+    # A cluster answers for all its nodes whichever of them was asked about; the one that was comes first.
+    mine = sorted(
+        (tree for tree in trees if tree.id == asked or tree.adapter == discovery.adapter),
+        key=lambda tree: tree.id != asked,
+    )
+    known = [tree for tree in mine if not asked or tree.id == asked or len(found) > 1]
     others = [tree for tree in trees if tree not in known]
-    return differences(devices_of(discovery), known, asked=asked, others=others)
+    return differences(found, known, asked=asked, others=others)
 
 
 def devices_of(discovery: Discovery) -> tuple[FoundDevice, ...]:

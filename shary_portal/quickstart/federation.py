@@ -175,9 +175,7 @@ SITES = (
         by_operator=True,
         vlan_pool="300-309",
         cables=(
-            "Switch 1 1 — Host H100 eth2, 100G\n"
-            "Switch 1 2 — Cluster gpu1 eth0, 100G\n"
-            "Switch 1 3 — Cluster gpu2 eth0, 100G\n"
+            "Switch 1 1 — Host H100 eth2, 100G\nSwitch 1 2 — gpu1 eth0, 100G\nSwitch 1 3 — gpu2 eth0, 100G\n"
         ),
     ),
 )

@@ -9,7 +9,15 @@ from shary_portal.quickstart.federation import CARD_NAMES, MEMORY_GIB, Emulator
 
 def inventory(devices: EmulatedDevices) -> list[dict[str, Any]]:
     """Return every device with its settings as they are now, parts inside."""
-    return [_device(emulator, devices.settings_of(emulator)) for emulator in devices.emulators]
+    return [
+        each for emulator in devices.emulators for each in _devices(emulator, devices.settings_of(emulator))
+    ]
+
+
+def _devices(emulator: Emulator, settings: dict[str, Any]) -> list[dict[str, Any]]:
+    if emulator.kind == "slurm":
+        return [_node(emulator, settings, node, model) for node, model in emulator.nodes]
+    return [_device(emulator, settings)]
 
 
 def _device(emulator: Emulator, settings: dict[str, Any]) -> dict[str, Any]:
@@ -46,20 +54,17 @@ def _device(emulator: Emulator, settings: dict[str, Any]) -> dict[str, Any]:
                 "parts": [_card(emulator, number, adapter) for number in range(len(emulator.gpus))],
             }
         case "slurm":
-            return common | {
-                "kind": "gpu_host",
-                "adapter": "gpu_slurm",
-                "attributes": _gpu(emulator.nodes[0][1], cards=len(emulator.nodes)),
-                "parts": [_node(emulator, node, model) for node, model in emulator.nodes],
-            }
+            raise ValueError(f"{emulator.name} is a cluster: its nodes are its devices.")
 
 
-def _node(emulator: Emulator, node: str, model: str) -> dict[str, Any]:
+def _node(emulator: Emulator, settings: dict[str, Any], node: str, model: str) -> dict[str, Any]:
+    """Return a node as its site's discovery finds it: a device by itself, under the cluster's own name for it."""
     return {
-        "name": f"{emulator.name} {node}",
-        "kind": "gpu",
+        "site": emulator.site,
+        "name": node,
+        "kind": "gpu_host",
         "adapter": "gpu_slurm",
-        "settings": {"nodes": [node], "gres": f"gpu:{model.lower()}:1"},
+        "settings": {**settings, "way": "nodes", "nodes": [node], "gres": f"gpu:{model.lower()}:1"},
         "attributes": _gpu(model, cards=1),
         "parts": [],
     }

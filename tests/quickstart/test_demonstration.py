@@ -1,6 +1,9 @@
 import json
+import os
 import socket
 import stat
+import subprocess
+import time
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_ssh_private_key
@@ -9,17 +12,23 @@ from django.utils import timezone
 
 from accounts.models import User
 from adapters.catalogue import CATALOGUE
-from adapters.contract.wire import new_key, private_key, public_text
+from adapters.contract.wire import new_key, private_key, public_text, to_json
+from adapters.errors import AdapterError
+from adapters.registry import adapter_class
 from reservations.models import Lease, Reservation
+from reservations.services.engine.orders import targets_for
 from reservations.states import Status
-from resources.models import MaintenanceWindow, Resource, Site
+from resources.findings import lines_of
+from resources.models import Discovery, MaintenanceWindow, Resource, Site
+from resources.selectors import known_trees
 from resources.services.cabling import sorted_wires
+from resources.services.discovery import wholes_to_ask
 from resources.vlans import vlans_of
 from shary_portal.quickstart import federation
 from shary_portal.quickstart.bookings import BOOKINGS
 from shary_portal.quickstart.emulators import EmulatedDevices
 from shary_portal.quickstart.sites import DemonstrationSites
-from site_worker.config import load_config
+from site_worker.config import SiteSecrets, load_config
 
 PASSWORD = "share-for-this-test"
 
@@ -163,3 +172,48 @@ def test_a_port_that_was_taken_meanwhile_is_replaced(devices):
         again.lay_out()
     assert again.ports[first] != devices.ports[first]
     assert again.ports[second] == devices.ports[second]
+
+
+@pytest.fixture
+def running(devices):
+    """All emulated devices, each in its process."""
+    processes = [
+        subprocess.Popen(
+            part.command, env={**os.environ, **part.env}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        for part in devices.parts()
+    ]
+    yield
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.wait(30)
+
+
+def found_by(adapter, target):
+    """Ask a device what it is, as soon as its process answers."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return adapter.discover(target)
+        except (AdapterError, NotImplementedError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
+def test_what_a_site_finds_contradicts_nothing_in_its_inventory(running, loaded, devices):
+    for site in Site.objects.all():
+        files = {name: str(file) for name, file in devices.secrets_of(site.slug).items()}
+        asked = list(wholes_to_ask().filter(site=site))
+        assert asked
+        for whole in asked:
+            adapter = adapter_class(whole.adapter)(secrets=SiteSecrets(files=files))
+            (target,) = targets_for([whole])
+            found = [json.loads(to_json(device)) for device in found_by(adapter, target)]
+            assert found
+            answer = Discovery(site=site, resource=whole, adapter=whole.adapter, devices=found)
+            for line in lines_of(answer, known_trees(site)):
+                # Serial numbers are learned; everything else was known.
+                assert line.kind == "changed", line
+                assert all(change.is_new for change in line.changes), line

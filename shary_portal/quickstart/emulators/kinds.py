@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from shary_portal.quickstart.emulators.certificates import client_certificate
-from shary_portal.quickstart.federation import CARD_NAMES, EMULATOR_USERS, Emulator, EmulatorKind
+from shary_portal.quickstart.federation import CARD_NAMES, EMULATOR_USERS, MEMORY_GIB, Emulator, EmulatorKind
 from shary_portal.quickstart.processes import Part
 from shary_portal.quickstart.state import write_private
 
@@ -167,11 +167,10 @@ class Slurm(Kind):
         return flags
 
     def settings(self, place: Place) -> dict[str, Any]:
-        """Return where its commands lie and which nodes it lends."""
+        """Return where its commands lie and who may use it; the inventory adds which node is meant."""
         return {
             "bin_dir": str(place.folder.resolve() / "bin"),
             "slurm_conf": str(place.folder.resolve() / "slurm.conf"),
-            "nodes": [node for node, _ in place.emulator.nodes],
             "user_domains": ["uni-a.example", "uni-b.example"],
             "login_host": "127.0.0.1",
         }
@@ -186,7 +185,7 @@ class GpuSsh(Kind):
     def flags(self, place: Place) -> list[str]:
         """Return whose key may start its host program, and its cards."""
         flags = ["--trust", str(place.folder / "worker.pub"), "--certificate", str(place.folder)]
-        return [*flags, "--name", place.emulator.slug, *_cards(place.emulator)]
+        return [*flags, "--name", place.emulator.slug, *_cards(place.emulator, with_memory=True)]
 
     def make_secrets(self, place: Place) -> None:
         """Make the worker's key."""
@@ -218,5 +217,9 @@ KINDS: Mapping[EmulatorKind, Kind] = {
 }
 
 
-def _cards(emulator: Emulator) -> list[str]:
-    return [flag for pci, model in emulator.gpus for flag in ("--gpu", f"{pci}={CARD_NAMES[model]}")]
+def _cards(emulator: Emulator, *, with_memory: bool = False) -> list[str]:
+    flags = []
+    for pci, model in emulator.gpus:
+        memory = f"={MEMORY_GIB[model] * 1024}" if with_memory else ""
+        flags += ["--gpu", f"{pci}={CARD_NAMES[model]}{memory}"]
+    return flags
