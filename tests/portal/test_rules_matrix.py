@@ -119,7 +119,7 @@ def world(db: None) -> World:
         clients[role] = APIClient(HTTP_USER_AGENT=f"browser-of-{role}")
         # The first visit is behind everybody, so that each session has its key.
         clients[role].force_login(person)
-    people["member"].sessions.update(browser="browser-of-the-member")
+    people["member"].sessions.update(browser="browser-of-the-member Firefox/1")
     script = APIClient()
     _, text = issue_token(user=leader, name="reads", scopes=[Scope.READ])
     script.credentials(HTTP_AUTHORIZATION=f"Bearer {text}")
