@@ -327,9 +327,7 @@ class Planner(State):
                 return
             at = now + self.policy_at(pool.site).notice_s
             for victim in victims_for_booking(pool, window.need, now):
-                made.give_ways.append(
-                    self._send_away(victim, pool, now, at=at, to=booking.id, reason="booking")
-                )
+                self._gives_way(victim, pool, now, made, at=at, to=booking.id, reason="booking")
             if pool.free < window.need:
                 return
         self._seq += 1

@@ -208,7 +208,7 @@ class State:
         if victims:
             at = now + self.policy_at(pool.site).notice_s
             for victim in victims:
-                made.give_ways.append(self._send_away(victim, pool, now, at=at, to=request.id, reason="host"))
+                self._gives_way(victim, pool, now, made, at=at, to=request.id, reason="host")
         self.waiting.remove(entry)
         guest = (
             pool.site != request.institution
@@ -238,6 +238,25 @@ class State:
                 after=tuple(victim.id for victim in victims),
             )
         )
+
+    def _gives_way(
+        self,
+        running: Running,
+        pool: Pool,
+        now: Moment,
+        made: Decisions,
+        *,
+        at: Moment,
+        to: str,
+        reason: str,
+    ) -> None:
+        """It has to end, unless it was to start in this very pass: then it just does not."""
+        for place, start in enumerate(made.starts):
+            if start.request.id == running.id:
+                del made.starts[place]
+                self._send_away(running, pool, now, at=now, to=to, reason=reason)
+                return
+        made.give_ways.append(self._send_away(running, pool, now, at=at, to=to, reason=reason))
 
     def _send_away(
         self, running: Running, pool: Pool, now: Moment, *, at: Moment, to: str, reason: str
