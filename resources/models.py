@@ -9,9 +9,10 @@ from django.db import models
 from django.db.models import F
 from django.db.models.fields.json import KT
 from django.db.models.functions import Coalesce, Lower
+from django.utils.translation import gettext_lazy as _
 
 from accounts.limits import Limits
-from accounts.models import Organisation, User, validate_time_zone
+from accounts.models import IdentityProvider, Organisation, User, validate_time_zone
 from resources.cables import Cable as Cable
 from resources.cables import CablePort as CablePort
 from resources.policies import PolicyChange as PolicyChange
@@ -94,6 +95,12 @@ class Operatorship(models.Model):
 
     site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="operatorships")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="operatorships")
+    source = models.CharField(
+        max_length=40,
+        default="manual",
+        editable=False,
+        help_text="Who says so: “manual” for people, else the home organisation's identity provider.",
+    )
 
     class Meta:
         constraints: ClassVar = [
@@ -102,6 +109,34 @@ class Operatorship(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} at {self.site}"
+
+
+class OperatorRule(models.Model):
+    """Which group, said by one identity provider, runs a site. That the rule is there lets the provider say so."""
+
+    site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="operator_rules")
+    provider = models.ForeignKey(IdentityProvider, on_delete=models.CASCADE, related_name="operator_rules")
+    group = models.CharField(
+        _("group"), max_length=300, help_text=_("With subgroups behind colons: testbed:operators.")
+    )
+    role_there = models.CharField(
+        _("role there"),
+        max_length=100,
+        blank=True,
+        help_text=_("Only with this role in the group; empty: any."),
+    )
+
+    class Meta:
+        verbose_name = _("rule for operators")
+        verbose_name_plural = _("rules for operators")
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["site", "provider", "group", "role_there"], name="one_operator_rule_per_group"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.group} of {self.provider} runs {self.site}"
 
 
 class Resource(models.Model):

@@ -23,6 +23,7 @@ from reservations.services.cleaning import begin_release
 from reservations.services.engine.doorbell import ring_after_commit
 from reservations.services.gate import move
 from reservations.states import Status
+from resources.services.operator_rules import end_stale_operatorships
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +35,7 @@ AT_ONCE = 50
 def end_for_departed(*, now: datetime) -> int:
     """End what is held by people who may hold it no more; return how many reservations that were."""
     end_expired_memberships(now=now)
+    end_stale_operatorships(now=now)
     departed = list(_departed().values_list("pk", flat=True)[:AT_ONCE])
     return sum(_end(reservation_id, now) for reservation_id in departed)
 

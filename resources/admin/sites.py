@@ -19,7 +19,7 @@ from unfold.decorators import display
 
 from accounts.admin import ForManagers, is_manager
 from adapters.contract.wire import private_key, public_key, public_text
-from resources.models import Operatorship, Site
+from resources.models import OperatorRule, Operatorship, Site
 from resources.operated import READ, WRITE, OperatedAdmin
 from resources.services.policy import POLICY_FIELDS, POLICY_TITLES, say_value
 
@@ -83,6 +83,14 @@ class OperatorshipInline(ForManagers, TabularInline):  # type: ignore[misc]
         return f"{operatorship.user} ({operatorship.user.email})"
 
 
+class OperatorRuleInline(ForManagers, TabularInline):  # type: ignore[misc]
+    """Which groups of which identity providers run the site."""
+
+    model = OperatorRule
+    fields = ("provider", "group", "role_there")
+    extra = 0
+
+
 @admin.register(Site)
 class SiteAdmin(OperatedAdmin):
     """Sites. Managers found and remove them, their operators keep them."""
@@ -95,7 +103,7 @@ class SiteAdmin(OperatedAdmin):
     list_filter: ClassVar = ["approval"]
     search_fields: ClassVar = ["name", "slug"]
     autocomplete_fields: ClassVar = ["organisation"]
-    inlines: ClassVar = [OperatorshipInline]
+    inlines: ClassVar = [OperatorshipInline, OperatorRuleInline]
     fieldsets = (
         (None, {"fields": ("name", "slug", "organisation", "contact_email")}),
         ("Link to the site", {"fields": ("heard", "last_heard_at", "queue", "public_key", "hub_public_key")}),

@@ -246,6 +246,8 @@ def test_only_a_manager_founds_a_site_and_names_its_operators(desk: Client, site
     client.force_login(make_superuser())
     user = make_user()
     form = site_form(site, name="New", slug="new", organisation=site.organisation_id) | {
+        "operator_rules-TOTAL_FORMS": "0",
+        "operator_rules-INITIAL_FORMS": "0",
         "operatorships-TOTAL_FORMS": "1",
         "operatorships-INITIAL_FORMS": "0",
         "operatorships-0-user": user.pk,

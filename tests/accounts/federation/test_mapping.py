@@ -12,9 +12,10 @@ from accounts.federation.consequences import end_expired_memberships
 from accounts.federation.mapping import judge
 from accounts.federation.preview import CannotPreview, preview, read_pasted
 from accounts.models import HomeScope, IdentityProvider, MappingRule, Membership, MembershipEvent, Project, User
-from resources.models import Operatorship
+from resources.models import OperatorRule, Operatorship
+from resources.services.operator_rules import end_stale_operatorships
 from tests.accounts.federation.conftest import sign_in, who
-from tests.factories import make_organisation, make_project
+from tests.factories import make_organisation, make_project, make_site
 from tests.identity.oidc import OidcProvider
 
 GROUP = "urn:geant:uni-a.example:group:network"
@@ -214,6 +215,33 @@ def test_no_claim_makes_a_manager_an_auditor_or_an_operator(
     assert (user.is_superuser, user.is_staff, user.is_auditor) == (False, False, False)
     assert not Operatorship.objects.exists()
     assert not Membership.objects.exists()
+
+
+def test_a_group_runs_a_site_where_the_sites_rule_says_so(
+    uni_a: OidcProvider, at_a: IdentityProvider, at_b: IdentityProvider
+):
+    site, by_hand = make_site("rome"), make_site("turin")
+    OperatorRule.objects.create(site=site, provider=at_a, group="testbed:operators", role_there="member")
+    OperatorRule.objects.create(site=by_hand, provider=at_b, group="testbed:operators")
+    group = "urn:geant:uni-a.example:group:testbed:operators"
+    client, _ = sign_in(uni_a, at_a, eduperson_entitlement=[f"{group}:role=member"])
+    user = who(client)
+    assert user is not None
+    assert list(Operatorship.objects.values_list("site__slug", "source")) == [("rome", "uni-a")]
+    Operatorship.objects.create(site=by_hand, user=user)
+    shown = preview(at_a, read_pasted(f'{{"entitlements": ["{group}:role=member"]}}'))
+    assert shown.granted == (f"Operator of {site}",)
+    sign_in(uni_a, at_a, eduperson_entitlement=[group])
+    assert list(Operatorship.objects.values_list("site__slug", flat=True)) == ["turin"]
+
+
+def test_running_a_site_ends_when_nobody_signed_in_for_long(uni_a: OidcProvider, at_a: IdentityProvider):
+    OperatorRule.objects.create(site=make_site(), provider=at_a, group="operators")
+    sign_in(uni_a, at_a, eduperson_entitlement=["urn:geant:uni-a.example:group:operators"])
+    now = timezone.now()
+    assert end_stale_operatorships(now=now + timedelta(days=29)) == 0
+    assert end_stale_operatorships(now=now + timedelta(days=31)) == 1
+    assert not Operatorship.objects.exists()
 
 
 def test_the_preview_says_what_would_change_and_changes_nothing(
