@@ -7,6 +7,7 @@ from pathlib import Path
 
 NAMES = (
     "booking",
+    "calendar",
     "free_search",
     "hot_slot",
     "lease_start",
