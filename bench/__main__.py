@@ -15,7 +15,9 @@ NAMES = (
     "nvml_inventory",
     "p4_gateway",
     "p4_start",
+    "planner",
     "quickstart",
+    "replay",
     "site_memory",
 )
 

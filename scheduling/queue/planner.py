@@ -75,7 +75,9 @@ class Planner(State):
         if gives_way:
             self._owed = {pool.site for pool in self.pools if self._is_owed(pool.site, now)}
             self._owners_first(now, made, heads)
+        self._had.clear()
         key = self._key
+        tried: dict[tuple[int, int], int] = {}
         heap = [(key(line, now), line) for line in self.waiting.busy.values()]
         heapify(heap)
         head_kept = False
@@ -85,10 +87,17 @@ class Planner(State):
             line = heappop(heap)[1]
             if not line.count:
                 continue
-            if line.need > most_free and head_kept and line.request.institution not in self._owed:
-                passed += 1
-                continue
+            institution = line.request.institution
+            if head_kept and (not gives_way or institution in heads) and institution not in self._owed:
+                # Nothing is left to find out about it when its like, or a shorter one, has found no room.
+                shortest = tried.get((line.places.number, line.need))
+                if line.need > most_free or (shortest is not None and line.length >= shortest):
+                    passed += 1
+                    continue
             if self._start_first(line, now, made, passed):
+                self._had.clear()
+                if made.give_ways:
+                    tried.clear()
                 if line.count:
                     heappush(heap, (key(line, now), line))
                 for back in self._rejoined:
@@ -99,9 +108,11 @@ class Planner(State):
             passed += 1
             if self._is_over_quota(line):
                 continue
+            tried[line.places.number, line.need] = min(
+                line.length, tried.get((line.places.number, line.need), line.length)
+            )
             if self.policy.backfill == "none":
                 return
-            institution = line.request.institution
             if not head_kept:
                 head_kept = True
                 heads.add(institution)
@@ -156,12 +167,18 @@ class Planner(State):
                 patience = length / (now - entry.request.submitted_s + length)
                 # Small holds first serve most; the root keeps gangs from waiting for all of them.
                 weight = (line.need / CARD) ** 0.5
-                had = EVERYBODY + self.institutions.of(request.institution, now)
-                if request.project:
-                    had *= EVERYBODY + self.projects.of(request.project, now) / (
-                        1 + self.institutions.holds(request.institution)
-                    )
+                party = (request.institution, request.project)
+                had = self._had.get(party)
+                if had is None:
+                    had = self._had[party] = self._had_by(*party, now)
                 return (-request.priority, patience * weight * had, entry.seq)
+
+    def _had_by(self, institution: str, project: str, now: Moment) -> float:
+        """Return what this party had of late and has now, for its share; among projects, of what theirs has."""
+        had = EVERYBODY + self.institutions.of(institution, now)
+        if project:
+            had *= EVERYBODY + self.projects.of(project, now) / (1 + self.institutions.holds(institution))
+        return had
 
     def _start_first(self, line: Line, now: Moment, made: Decisions, passed: int) -> bool:
         """Start the first of the line if there is room, or if guests can be asked to make it."""
@@ -172,7 +189,7 @@ class Planner(State):
         if found is not None:
             self._begin(entry, line, found, now, made, passed, ())
             return True
-        if self.policy.guests_give_way and self._may_reclaim(line, entry, now):
+        if line.request.institution in self._owed and self._may_reclaim(line, entry, now):
             for pool in line.places.home:
                 victims = victims_for_owner(
                     pool, line, now, self.policy_at(pool.site), may_lose=self._may_lose(now)

@@ -54,6 +54,7 @@ class Pool:
     __slots__ = (
         "capacity",
         "ends",
+        "fails",
         "free",
         "guest_room",
         "guests",
@@ -75,6 +76,8 @@ class Pool:
         self.capacity = self.free = pool.cards * CARD
         self.ends: list[tuple[Moment, int, Running]] = []
         self.windows: list[Window] = []
+        self.fails: dict[int, Moment] = {}
+        """For each need, from which end on it is known not to fit; until something leaves."""
         self.guests: dict[str, Running] = {}
         self.guest_room = 0
         self.hosts = Hosts(pool) if pool.cards_per_host or pool.devices else None
@@ -99,6 +102,7 @@ class Pool:
 
     def give(self, running: Running) -> None:
         """Its room is free again."""
+        self.fails.clear()
         self.free += running.need
         del self.ends[bisect_left(self.ends, (running.ends_s, running.seq))]
         if running.guest:
@@ -138,6 +142,7 @@ class Pool:
 
     def drop(self, window: Window) -> None:
         """Keep it no longer."""
+        self.fails.clear()
         self.windows.remove(window)
         for other in self.windows:
             if window.starts_s <= other.starts_s < window.ends_s:
@@ -155,10 +160,16 @@ class Pool:
         """Whether so much is free from now until then, whatever is kept for later."""
         if self.free < need:
             return False
+        if not self.windows:
+            return True
+        fails = self.fails.get(need)
+        if fails is not None and until >= fails:
+            return False
         for window in self.windows:
             if window.starts_s >= until:
                 return True
             if window.room < need:
+                self.fails[need] = until
                 return False
         return True
 

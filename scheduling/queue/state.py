@@ -50,6 +50,7 @@ class State:
         self.projects = Shares(half_life_s=policy.half_life_s, weights={})
         self.finder = PlaceFinder(self.pools, self.policy_at, pooled=policy.pooled)
         self._seq = 0
+        self._had: dict[tuple[str, str], float] = {}
         self._owed: set[str] = set()
         self._given = 0
         self._given_until: Moment = 0
