@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from allauth.account.models import EmailAddress
@@ -18,7 +19,7 @@ from accounts.models import (
     User,
 )
 from adapters.catalogue import CATALOGUE
-from resources.models import Operatorship, Resource, Site
+from resources.models import ModelSpeed, Operatorship, Price, Resource, Site
 from resources.services.cabling import describe_cables
 from shary_portal.quickstart import federation
 from shary_portal.quickstart.bookings import make_bookings
@@ -71,6 +72,7 @@ def load(*, inventory: Mapping[str, Any], password: str, now: datetime) -> None:
     manager = User.objects.filter(is_superuser=True).earliest("pk")
     for entry in federation.SITES:
         describe_cables(site=sites[entry.slug], text=entry.cables, actor=manager)
+    _set_prices(sites, now=now)
     make_bookings(now=now)
     join_home(inventory.get("home"))
 
@@ -105,6 +107,27 @@ def join_home(home: Mapping[str, Any] | None) -> None:
         project = Project.objects.filter(slug=slug).first()
         if project is not None:
             MappingRule.objects.create(provider=record, value=group, project=project)
+
+
+def _set_prices(sites: Mapping[str, Site], *, now: datetime) -> None:
+    prices = [
+        (slug, kind, "", each) for slug, kinds in federation.PRICES.items() for kind, each in kinds.items()
+    ]
+    prices += [
+        (slug, kind, federation.CARD_NAMES[model], each)
+        for (slug, kind, model), each in federation.MODEL_PRICES.items()
+    ]
+    for slug, kind, model, each in prices:
+        Price.objects.create(
+            site=sites[slug], kind=kind, model=model, credits_per_hour=Decimal(each), valid_from=now
+        )
+    for model, factor in federation.SPEEDS.items():
+        ModelSpeed.objects.create(
+            kind="gpu",
+            model=federation.CARD_NAMES[model],
+            factor=Decimal(factor),
+            source=federation.SPEED_SOURCE,
+        )
 
 
 @transaction.atomic

@@ -179,6 +179,15 @@ SITES = (
         ),
     ),
 )
+PRICES: dict[str, dict[str, str]] = {
+    "roma": {"gpu": "1.00", "gpu_host": "4.00"},
+    "torino": {"p4_switch": "2.00", "smart_nic": "0.50"},
+    "osaka": {"gpu": "2.40", "gpu_slice": "1.10", "gpu_host": "4.50", "p4_switch": "0.00"},
+}
+"""Credits for an hour at each site, by kind; invented."""
+MODEL_PRICES = {("roma", "gpu", "A16"): "0.30"}
+SPEEDS = {"L40S": "1", "A16": "0.2", "H100": "2.7"}
+SPEED_SOURCE = "Peak FP16 tensor throughput from the makers’ data sheets, rounded; for demonstration only"
 PROJECTS = (
     Project(slug="in-network-learning", name="In-network learning", organisation="uni-a"),
     Project(slug="telemetry", name="Telemetry at line rate", organisation="uni-b"),
