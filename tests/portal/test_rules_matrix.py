@@ -177,7 +177,7 @@ def keys_of(address: str, view: Any) -> list[str]:
         verbs = re.search(r"\(\?P<verb>([\w|-]+)\)", address)
         assert verbs, f"write {address} with <…>, so that the table can name it"
         return [f"POST {address.replace(verbs[0], verb)}" for verb in verbs[1].split("|")]
-    return [f"GET {address}"] if f"GET {address}" in TABLE else [f"POST {address}"]
+    return [f"POST {address}"] if f"POST {address}" in TABLE else [f"GET {address}"]
 
 
 def test_no_address_is_left_out() -> None:
