@@ -48,6 +48,8 @@ class GeometryChange(models.Model):
 
     class Meta:
         ordering = ["-starts_at"]
+        verbose_name = "cut into slices"
+        verbose_name_plural = "slices"
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["resource"],

@@ -27,10 +27,8 @@ def operator_page(page: Page, world: World, sign_in: SignIn, faults: list[str]) 
     return page
 
 
-def test_a_lease_is_approved_from_today_in_two_clicks(
-    operator_page: Page, waiting: Lease, portal: Portal
-) -> None:
-    operator_page.goto(f"{portal.url}/admin/")
+def test_a_lease_is_approved_from_its_page(operator_page: Page, waiting: Lease, portal: Portal) -> None:
+    operator_page.goto(f"{portal.url}/admin/reservations/lease/{waiting.pk}/change/")
     operator_page.get_by_role("link", name="Approve").click()
     operator_page.get_by_label("A word to the holder").fill("Welcome")
     operator_page.get_by_role("button", name="Approve").click()
@@ -51,7 +49,9 @@ def test_each_page_works_without_a_fault_and_fits_a_phone(
         f"/admin/reservations/lease/{stuck.pk}/vouch/",
         f"/admin/resources/resource/{world.whole.pk}/change/",
         f"/admin/resources/site/{world.rome.pk}/change/",
-        "/admin/resources/maintenancewindow/add/",
+        "/admin/maintenance/plan/rome/",
+        "/admin/policy/rome/",
+        "/admin/devices/import/",
     ):
         operator_page.goto(f"{portal.url}{address}")
         expect(operator_page.locator("#content")).to_be_visible()
