@@ -95,7 +95,7 @@ class Hosts:
     def _best_look(self, need: int) -> tuple[float, Look, int] | None:
         best: tuple[float, Look, int] | None = None
         for look in self._looks:
-            if need <= look[-1] and (need <= CARD or look.count(CARD) * CARD >= need):
+            if need <= look[-1] if need <= CARD else look.count(CARD) * CARD >= need:
                 for place, rest in self._rests(look, need):
                     cost = self._cost(look, rest, place, need)
                     if best is None or (cost, look) < best[:2]:

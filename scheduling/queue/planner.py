@@ -76,7 +76,7 @@ class Planner(State):
             self._owed = {pool.site for pool in self.pools if self._is_owed(pool.site, now)}
             self._owners_first(now, made, heads)
         self._had.clear()
-        key = self._key
+        key = self.rank
         tried: dict[tuple[int, int], int] = {}
         heap = [(key(line, now), line) for line in self.waiting.busy.values()]
         heapify(heap)
@@ -106,7 +106,7 @@ class Planner(State):
                 most_free = max(pool.free for pool in self.pools)
                 continue
             passed += 1
-            if self._is_over_quota(line):
+            if self.is_over_quota(line):
                 continue
             tried[line.places.number, line.need] = min(
                 line.length, tried.get((line.places.number, line.need), line.length)
@@ -152,7 +152,7 @@ class Planner(State):
         if self.policy.backfill != "none":
             self._start_first(line, now, made, 0)
 
-    def _key(self, line: Line, now: Moment) -> tuple[float, ...]:
+    def rank(self, line: Line, now: Moment) -> tuple[float, ...]:
         """Say where the first of the line stands in the order: least first."""
         entry = line.first()
         assert entry is not None  # noqa: S101
@@ -183,7 +183,7 @@ class Planner(State):
     def _start_first(self, line: Line, now: Moment, made: Decisions, passed: int) -> bool:
         """Start the first of the line if there is room, or if guests can be asked to make it."""
         entry = line.first()
-        if entry is None or self._is_over_quota(line):
+        if entry is None or self.is_over_quota(line):
             return False
         found = self._find(line, now)
         if found is not None:
@@ -307,7 +307,7 @@ class Planner(State):
             entries = sorted(self._arrived)
         for entry in entries:
             line = entry.line
-            if line is None or self._is_over_quota(line):
+            if line is None or self.is_over_quota(line):
                 continue
             found = self._plan.earliest(line)
             if found is None:

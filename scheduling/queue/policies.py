@@ -35,7 +35,7 @@ class Policy:
     """So young a guest gives way whatever the rest of the federation lost already."""
     loss: float = 0.0015
     """Older guests give way only while less than this share of all work has come to nothing by it."""
-    guest_stay_s: int = 48 * HOUR
+    guest_stay_s: int = 24 * HOUR
     """Longer guests do not start on cards that their owner may want back."""
     least_run_s: int = 0
     """Whoever started may stay so long before it has to give way to an owner."""

@@ -311,7 +311,8 @@ class State:
             self.projects.changes(request.project, room, now)
             self.held[request.project] = self.held.get(request.project, 0) + sign * request.need
 
-    def _is_over_quota(self, line: Line) -> bool:
+    def is_over_quota(self, line: Line) -> bool:
+        """Whether its project would hold more than it may."""
         project = line.request.project
         quota = self.quotas.get(project) if project else None
         return quota is not None and self.held.get(project, 0) + line.need > quota * CARD
