@@ -23,6 +23,7 @@ from accounts.federation.fetching import bounded_session
 from accounts.federation.signing_on import as_app, check_process, refuse, refused
 from accounts.federation.standing import provider_of, usable_accounts
 from accounts.models import IdentityProvider, User
+from accounts.rules import memberships_of
 
 
 class PortalBackend(AuthenticationBackend):  # type: ignore[misc]
@@ -52,6 +53,12 @@ class AccountPolicy(DefaultAccountAdapter):  # type: ignore[misc]
             and url.isprintable()
             and url_has_allowed_host_and_scheme(url, allowed_hosts=None)
         )
+
+    def get_signup_redirect_url(self, request: HttpRequest) -> str:
+        """Show somebody new who is in no project how to get into one: without, there is nothing to book."""
+        if not memberships_of(cast(User, request.user)).exists():
+            return reverse("projects")
+        return str(super().get_signup_redirect_url(request))
 
     def pre_login(self, request: HttpRequest, user: User, **details: Any) -> HttpResponse | None:
         """Let people whom a home organisation vouches for in through it, and through nothing else.

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
 from accounts.admin.rules import ForManagers, may_read
 from accounts.federation.entitlements import Malformed, path_of
@@ -35,7 +36,7 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
         label=gettext_lazy("Client secret"),
         required=False,
         strip=True,
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        widget=UnfoldAdminPasswordWidget(attrs={"autocomplete": "new-password"}),
         help_text=gettext_lazy("OpenID Connect: kept encrypted, and never shown. Empty: as it was."),
     )
 
@@ -44,6 +45,7 @@ class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
         required=False,
         max_length=500,
         assume_scheme="https",
+        widget=UnfoldAdminTextInputWidget,
         help_text=gettext_lazy("SAML: read when this is saved, and every hour. Or paste the metadata below."),
     )
 

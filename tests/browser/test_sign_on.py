@@ -182,7 +182,7 @@ def test_a_wrong_password_tells_not_whether_there_is_such_an_account(
         page.goto(f"{portal.url}/accounts/login/")
         page.locator("[name=login]").fill(login)
         page.locator("[name=password]").fill("wrong-and-long")
-        page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("button", name="Sign in", exact=True).click()
         said.append(page.get_by_role("alert").inner_text())
     assert said[0] == said[1]
 

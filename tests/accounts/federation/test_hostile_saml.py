@@ -91,7 +91,7 @@ def test_an_answer_signed_as_a_whole_too_signs_in(at_c: IdentityProvider, pen: S
 def test_a_relay_state_leads_nowhere(at_c: IdentityProvider, pen: SamlPen):
     client = Client()
     answer = come_back(client, honest(pen, begin(at_c, client)), RelayState="https://evil.example/")
-    assert answer["Location"] == "/"
+    assert answer["Location"] == "/projects/"
 
 
 def test_a_subject_without_case_is_one_person(at_c: IdentityProvider, pen: SamlPen):

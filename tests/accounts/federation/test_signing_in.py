@@ -23,7 +23,7 @@ def test_the_first_sign_in_makes_the_account(uni_a: OidcProvider, at_a: Identity
         schac_home_organization="uni-a.example",
     )
     assert answer.status_code == 302
-    assert answer["Location"] == "/"
+    assert answer["Location"] == "/projects/"
     user = who(client)
     assert user is not None
     assert (str(user), user.email, user.home_organisation) == (
@@ -76,7 +76,7 @@ def test_the_address_of_a_local_account_links_nobody_and_tells_nothing(
     assert user != local
     assert not user.is_superuser
     assert user.email == ""
-    assert answer["Location"] == "/"
+    assert answer["Location"] == "/projects/"
     local.refresh_from_db()
     assert local.email == "manager@uni-a.example"
 
@@ -162,18 +162,18 @@ def test_a_password_does_not_let_a_federated_account_in(uni_a: OidcProvider, at_
     ("onward", "goes_to"),
     [
         ("/mine/", "/mine/"),
-        ("//evil.example/", "/"),
-        ("/\\evil.example", "/"),
-        ("\\\\evil.example", "/"),
-        ("https:evil.example", "/"),
-        ("https://evil.example/", "/"),
-        ("https:///evil.example", "/"),
-        ("javascript:alert(1)", "/"),
-        ("/\t/evil.example", "/"),
-        ("/\n//evil.example", "/"),
-        ("http://testserver@evil.example/", "/"),
-        ("//evil。example/", "/"),
-        ("mine/", "/"),
+        ("//evil.example/", "/projects/"),
+        ("/\\evil.example", "/projects/"),
+        ("\\\\evil.example", "/projects/"),
+        ("https:evil.example", "/projects/"),
+        ("https://evil.example/", "/projects/"),
+        ("https:///evil.example", "/projects/"),
+        ("javascript:alert(1)", "/projects/"),
+        ("/\t/evil.example", "/projects/"),
+        ("/\n//evil.example", "/projects/"),
+        ("http://testserver@evil.example/", "/projects/"),
+        ("//evil。example/", "/projects/"),
+        ("mine/", "/projects/"),
     ],
 )
 def test_after_signing_in_one_goes_to_pages_of_the_portal_only(
