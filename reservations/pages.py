@@ -20,6 +20,7 @@ from reservations.live import changes_of
 from reservations.live_calendar import calendar_changes
 from reservations.models import Handover, Reservation
 from reservations.phase import Phase, phase_of
+from reservations.selectors.desk import budgets_of, needs_of
 from reservations.selectors.reservations import reservations_of, with_leases
 from reservations.selectors.series import visible_series
 from reservations.selectors.visibility import visible_reservations
@@ -80,8 +81,18 @@ def mine(request: HttpRequest) -> HttpResponse:
         groups[name].sort(key=lambda each: (each.starts_at, each.ends_at))
     waiting = Handover.objects.filter(receiver=cast(User, request.user), outcome=Handover.Outcome.WAITING)
     offers = waiting.select_related("giver", "reservation__project")
-    wishes = desk_wishes(cast(User, request.user), now=timezone.now())
-    return render(request, "reservations/mine.html", {"groups": groups, "offers": offers, "wishes": wishes})
+    now = timezone.now()
+    return render(
+        request,
+        "reservations/mine.html",
+        {
+            "groups": groups,
+            "offers": offers,
+            "wishes": desk_wishes(cast(User, request.user), now=now),
+            "needs": needs_of(cast(User, request.user), now=now),
+            "budgets": budgets_of(cast(User, request.user), now=now),
+        },
+    )
 
 
 def _devices_by_site(reservation: Reservation) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from django.urls import include, path, re_path
 
 from interop import ical
 from interop import pages as feed_pages
-from reservations import message_pages
+from reservations import downloads, message_pages
 from reservations import pages as reservations_pages
 from resources import pages as resources_pages
 from shary_portal import health, languages
@@ -21,6 +21,8 @@ urlpatterns = [
     path("series/<uuid:series_id>/", reservations_pages.series, name="series"),
     path("templates/", reservations_pages.templates, name="templates"),
     path("reservations/<uuid:reservation_id>/calendar.ics", ical.download, name="calendar-file"),
+    path("reservations/<uuid:reservation_id>/ssh_config", downloads.ssh_config, name="ssh-config"),
+    path("reservations/<uuid:reservation_id>/access.zip", downloads.access_zip, name="access-zip"),
     path("account/notifications/", message_pages.notifications, name="notifications"),
     path("account/feeds/", feed_pages.feeds, name="feeds"),
     path("messages/stop/<str:signed>/", message_pages.stop, name="stop-messages"),

@@ -10,6 +10,7 @@ from adapters.contract import Access, ArtefactSlot
 from adapters.contract.wire import from_json
 from reservations.models import Lease, Proof, Reservation
 from reservations.phase import phase_of
+from reservations.selectors.extension import Extension
 from reservations.selectors.links import WiredLink
 from reservations.selectors.viewer import Viewer
 from reservations.states import HOLDING, Status
@@ -52,12 +53,13 @@ def reservation_whole(
     *,
     now: datetime,
     warnings: Mapping[UUID, Sequence[str]],
-    latest_end: datetime | None = None,
+    extension: Extension | None = None,
     links: Sequence[WiredLink] = (),
 ) -> dict[str, Any]:
     """Return all of a reservation that the person may see."""
     shown = reservation_head(reservation, viewer, now=now)
-    shown["latest_end"] = latest_end
+    shown["latest_end"] = extension.latest if extension else None
+    shown["latest_end_because"] = extension.because if extension else ""
     shown["links"] = [link_shown(link) for link in links]
     shown["leases"] = [
         lease_whole(lease, reservation, viewer, now=now, warnings=warnings.get(lease.pk, ()))

@@ -18,7 +18,7 @@ from reservations.api.presenting import reservation_brief, reservation_whole
 from reservations.api.shapes import ReservationBrief, ReservationShape, WouldBook
 from reservations.models import Reservation
 from reservations.phase import Phase
-from reservations.selectors.extension import latest_end
+from reservations.selectors.extension import extension_of
 from reservations.selectors.links import links_of
 from reservations.selectors.reservations import (
     reservations_in_phase,
@@ -193,7 +193,7 @@ class ReservationDoor(Door[Reservation]):
         if reservation is None:
             raise NotFound("There is no such reservation, or it is not yours to see.")
         viewer = Viewer(self.person)
-        latest = latest_end(reservation, now=self.now) if viewer.may_change(reservation) else None
+        extension = extension_of(reservation, now=self.now) if viewer.may_change(reservation) else None
         warnings = warnings_of_leases(reservation.leases.all())
         return Response(
             reservation_whole(
@@ -201,7 +201,7 @@ class ReservationDoor(Door[Reservation]):
                 viewer,
                 now=self.now,
                 warnings=warnings,
-                latest_end=latest,
+                extension=extension,
                 links=links_of([reservation.pk])[reservation.pk],
             )
         )

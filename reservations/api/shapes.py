@@ -259,6 +259,11 @@ class ReservationShape(ReservationHead):
         allow_null=True,
         help_text="How far it could be extended now; null: not at all, or, in the answer to a booking, not asked.",
     )
+    latest_end_because = serializers.ChoiceField(
+        choices=["taken", "limit"],
+        allow_blank=True,
+        help_text="What sets it: the next booking or maintenance, or what the site or the project allows.",
+    )
     leases = LeaseShape(many=True)
     links = LinkShape(many=True)
 

@@ -1,6 +1,8 @@
 """How far a reservation could be extended now."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from django.db import connection
 
@@ -20,7 +22,16 @@ WHERE l.reservation_id = %s
 """
 
 
-def latest_end(reservation: Reservation, *, now: datetime) -> datetime | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extension:
+    """How far a reservation could be extended, and what comes then."""
+
+    latest: datetime
+    because: Literal["taken", "limit"]
+    """Somebody else comes, or maintenance; or the site or the project allows no more."""
+
+
+def extension_of(reservation: Reservation, *, now: datetime) -> Extension | None:
     """Return the latest end that all its leases could have, or None if it cannot be extended.
 
     The next booking or maintenance on any of its devices, and the longest lease that the sites and
@@ -33,11 +44,19 @@ def latest_end(reservation: Reservation, *, now: datetime) -> datetime | None:
     longest = min(
         (limit.longest_lease for limit in limits if limit.longest_lease is not None), default=LONGEST_LEASE
     )
-    latest = reservation.starts_at + min(longest, LONGEST_LEASE)
+    latest, because = reservation.starts_at + min(longest, LONGEST_LEASE), "limit"
     with connection.cursor() as cursor:
         cursor.execute(_NEXT, [reservation.pk])
         (next_taken,) = cursor.fetchone()
-    if next_taken is not None:
-        latest = min(latest, next_taken)
+    if next_taken is not None and next_taken < latest:
+        latest, because = next_taken, "taken"
     latest = latest.replace(second=0, microsecond=0)
-    return latest if latest >= reservation.ends_at + timedelta(minutes=1) else None
+    if latest < reservation.ends_at + timedelta(minutes=1):
+        return None
+    return Extension(latest=latest, because="taken" if because == "taken" else "limit")
+
+
+def latest_end(reservation: Reservation, *, now: datetime) -> datetime | None:
+    """Return the latest end that all its leases could have, or None if it cannot be extended."""
+    extension = extension_of(reservation, now=now)
+    return extension.latest if extension else None

@@ -1,20 +1,26 @@
 /** The page of a reservation: its line of life, its access, what can be done; kept current by the server's events. */
 
 import { get, newKey, post } from "../portal/api.js";
-import { el, readConfig } from "../portal/dom.js";
-import { clock, clockWithSeconds, countdownWords, durationWords, fromInput, HOUR, iso, momentWords, MINUTE, toInput, utcWords, windowWords, zoneWords } from "../portal/time.js";
+import { el, icon, readConfig } from "../portal/dom.js";
+import { clockWithSeconds, countdownWords, durationWords, iso, MINUTE, momentWords, utcWords, windowWords, zoneWords } from "../portal/time.js";
 import { toast } from "../portal/toast.js";
+import { _, ngettext } from "../portal/words.js";
 import { onZone, viewerZone } from "../portal/zone.js";
+import { drawDownloads } from "./access.js";
 import { drawRefusal } from "./board/refusal.js";
+import { drawEnd, drawMove, furthest } from "./ends.js";
+import { drawHistory } from "./history.js";
 import { drawKeyless, isReachedBySsh, watchKeys } from "./keyless.js";
 import { Passing } from "./handover.js";
 import { drawLease } from "./lease.js";
+import { drawWholeLife } from "./life.js";
 import { PHASE_PATTERN, PHASE_WORDS } from "./states.js";
 import { UsePanels } from "./use.js";
 import { drawWiring } from "./wiring.js";
 
 const POLL = 10_000;
 const QUIET = 45_000;
+const ANNOUNCED = [1, 5, 15, 30, 60];
 
 class ReservationPage {
   constructor(root) {
@@ -46,7 +52,7 @@ class ReservationPage {
       this.use.refresh();
     } catch (problem) {
       if (this.reservation) this.showStale();
-      else this.part("body").replaceChildren(el("div", { class: "block empty" }, el("strong", {}, problem.status === 404 ? "There is no such reservation, or it is not yours to see." : "The reservation could not be loaded."), el("p", {}, problem.message), el("button", { type: "button", class: "button", onclick: () => this.load() }, "Try again")));
+      else this.part("body").replaceChildren(el("div", { class: "block empty" }, el("strong", {}, problem.status === 404 ? _("There is no such reservation, or it is not yours to see.") : _("The reservation could not be loaded.")), el("p", {}, problem.message), el("button", { type: "button", class: "button", onclick: () => this.load() }, _("Try again"))));
     } finally {
       this.loading = false;
       if (this.again) { this.again = false; this.load(); }
@@ -56,7 +62,7 @@ class ReservationPage {
   showStale() {
     const stale = this.part("stale");
     stale.hidden = false;
-    stale.replaceChildren(el("span", {}, `Not updating. As of ${clockWithSeconds(viewerZone(), this.loadedAt)}. Your lease is not touched by this.`), el("button", { type: "button", class: "button small", onclick: () => this.load() }, "Try again"));
+    stale.replaceChildren(el("span", {}, _("Not updating. As of {time}. Your lease is not touched by this.", { time: clockWithSeconds(viewerZone(), this.loadedAt) })), el("button", { type: "button", class: "button small", onclick: () => this.load() }, _("Try again")));
   }
 
   /** Events say that something changed; while none can come, ask every few seconds. */
@@ -84,7 +90,17 @@ class ReservationPage {
     const now = this.now();
     const [from, to] = [Date.parse(starts_at), Date.parse(ends_at)];
     if (["cancelled", "rejected", "over"].includes(phase)) { node.textContent = ""; return; }
-    node.textContent = now < from ? `starts in ${countdownWords(from - now)}` : now < to ? `${countdownWords(to - now)} left` : "the window is over";
+    node.textContent = now < from ? _("starts in {time}", { time: countdownWords(from - now) }) : now < to ? _("{time} left", { time: countdownWords(to - now) }) : _("the window is over");
+    this.announce(now < from ? from - now : to - now, now < from, now < to);
+  }
+
+  /** Say to who does not see the clock what it shows, at a few moments and no oftener. */
+  announce(left, ahead, going) {
+    const mark = going ? ANNOUNCED.find((minutes) => left <= minutes * MINUTE && left > (minutes - 1) * MINUTE) : null;
+    const key = mark && `${ahead}-${mark}`;
+    if (!key || key === this.announced) return;
+    this.announced = key;
+    this.part("announce").textContent = ahead ? ngettext("Starts in a minute.", "Starts in {count} minutes.", mark) : ngettext("A minute left.", "{count} minutes left.", mark);
   }
 
   // Drawing
@@ -95,18 +111,38 @@ class ReservationPage {
     const zone = viewerZone();
     const from = Date.parse(reservation.starts_at);
     const to = Date.parse(reservation.ends_at);
-    document.title = `${reservation.purpose || "Reservation"} · SHARY`;
+    document.title = `${reservation.purpose || _("Reservation")} · SHARY`;
     const open = [...this.root.querySelectorAll("details[open][id]")].map((node) => node.id);
     this.part("head").replaceChildren(
       el("div", { class: "page-head" },
-        el("h1", {}, reservation.purpose || "Reservation"),
+        el("h1", {}, reservation.purpose || _("Reservation")),
         el("span", { class: "state big" }, el("span", { class: "swatch", data: { state: PHASE_PATTERN[reservation.phase], mine: "1" }, aria: { hidden: "true" } }), PHASE_WORDS[reservation.phase] ?? reservation.phase),
         el("span", { class: "countdown end", data: { part: "countdown" } })),
       el("p", { class: "summary" }, el("span", { title: `${utcWords(from)} – ${utcWords(to)}` }, windowWords(zone, from, to)), el("span", { class: "quiet" }, ` ${zoneWords(zone)} · ${durationWords(to - from)} · ${reservation.project_name} · ${reservation.holder}`)));
-    const actions = this.drawActions();
-    this.part("body").replaceChildren(this.drawKeyless(), actions, drawWiring(reservation.links, { devices: reservation.leases }), ...reservation.leases.map((lease) => drawLease(lease, { zone, now: this.now(), project: reservation.project, reload: () => { this.text = null; document.getElementById(`replace-${lease.id}`)?.removeAttribute("open"); this.load(); }, use: this.use.panel(lease, { zone }), act: (verb, body) => this.actOnLease(lease, verb, body) })), this.passing.node);
+    const alone = reservation.leases.length === 1;
+    const reload = (lease) => () => { this.text = null; document.getElementById(`replace-${lease.id}`)?.removeAttribute("open"); this.load(); };
+    this.part("body").replaceChildren(...[
+      this.drawKeyless(), this.drawWhole(zone), this.drawActions(), drawWiring(reservation.links, { devices: reservation.leases }),
+      ...reservation.leases.map((lease) => drawLease(lease, { zone, now: this.now(), alone, project: reservation.project, reload: reload(lease), use: this.use.panel(lease, { zone }), act: (verb, body) => this.actOnLease(lease, verb, body) })),
+      this.passing.node, drawHistory(reservation, zone),
+    ].filter(Boolean));
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
     this.tick();
+    if (!this.jumped && location.hash === "#access") this.root.querySelector(".access, #access")?.scrollIntoView({ block: "start" });
+    this.jumped = true;
+  }
+
+  /** All devices together: where they are, what can be saved, and at the end that they were proven clean. */
+  drawWhole(zone) {
+    const { reservation } = this;
+    const { leases } = reservation;
+    const proven = leases.filter((lease) => lease.status === "RELEASED" && lease.proof?.is_clean);
+    const over = reservation.phase === "over" && proven.length > 0;
+    const last = Math.max(...proven.map((lease) => Date.parse(lease.proof.verified_at)));
+    return el("section", { class: "block", aria: { label: _("The reservation") } }, el("div", { class: "block-body stack" },
+      drawWholeLife(reservation, zone, this.now()),
+      over && el("p", { class: "proof-head" }, icon("check"), el("span", {}, ngettext("Its device was proven clean.", "All {count} devices were proven clean.", proven.length), el("span", { class: "quiet" }, ` ${momentWords(zone, last)}`))),
+      drawDownloads(reservation)));
   }
 
   /** Keys of the holder are put on the devices, nobody else's. */
@@ -125,60 +161,63 @@ class ReservationPage {
     this.answer = el("div", { class: "answer", role: "status" });
     this.actions = el("div", { class: "actions" });
     this.showActions();
-    return el("section", { class: "block", aria: { label: "What you can do" } }, el("div", { class: "block-body" }, this.actions, this.answer));
+    return el("section", { class: "block", aria: { label: _("What you can do") } }, el("div", { class: "block-body" }, this.actions, this.answer));
   }
 
   showActions() {
     const { can = {} } = this.reservation;
     const button = (words, onclick, kind = "") => el("button", { type: "button", class: `button ${kind}`, onclick }, words);
+    const { latest_end, ends_at } = this.reservation;
+    const longer = can.extend && latest_end && Date.parse(latest_end) > Date.parse(ends_at);
     this.actions.replaceChildren(...[
-      can.extend && this.reservation.latest_end && Date.parse(this.reservation.latest_end) > Date.parse(this.reservation.ends_at) && button("Extend…", () => this.askEnd("extend")),
-      can.shorten && button("Shorten…", () => this.askEnd("shorten")),
-      can.end && button("End now…", () => this.confirm("End the lease now? Access is cut within seconds, and what is on the devices is erased.", "End now", "end", "Ended. The devices are being cleaned."), "danger"),
-      can.cancel && !can.end && button("Cancel…", () => this.confirm("Cancel this reservation for good? The devices become free for others, and the window may be gone if you change your mind.", "Cancel it", "cancel", "Cancelled. The devices are free for others."), "danger"),
+      longer && button(_("Extend…"), () => this.askEnd("extend")),
+      can.shorten && button(_("Shorten…"), () => this.askEnd("shorten")),
+      can.move && button(_("Move…"), () => this.askMove()),
+      can.end && button(_("End now…"), () => this.confirm(_("End the lease now? Access is cut within seconds, and what is on the devices is erased."), _("End now"), "end", _("Ended. The devices are being cleaned.")), "danger"),
+      can.cancel && !can.end && button(_("Cancel…"), () => this.confirm(_("Cancel this reservation for good? The devices become free for others, and the window may be gone if you change your mind."), _("Cancel it"), "cancel", _("Cancelled. The devices are free for others.")), "danger"),
+      can.extend && el("span", { class: "quiet latest" }, furthest(this.reservation, viewerZone())),
     ].filter(Boolean));
     this.answer.replaceChildren();
   }
 
   confirm(question, words, verb, done) {
     const yes = el("button", { type: "button", class: "button danger", onclick: () => this.act(verb, {}, done) }, words);
-    this.actions.replaceChildren(el("span", {}, question), yes, el("button", { type: "button", class: "button", onclick: () => this.showActions() }, "Keep it"));
+    this.actions.replaceChildren(el("span", {}, question), yes, el("button", { type: "button", class: "button", onclick: () => this.showActions() }, _("Keep it")));
     yes.focus();
   }
 
   askEnd(verb) {
-    const { reservation } = this;
     const zone = viewerZone();
-    const to = Date.parse(reservation.ends_at);
-    const from = Math.max(Date.parse(reservation.starts_at), this.now());
-    const latest = reservation.latest_end ? Date.parse(reservation.latest_end) : null;
-    const suggested = verb === "extend" ? Math.min(to + HOUR, latest ?? Infinity) : Math.max(to - HOUR, from + 5 * MINUTE);
-    const input = el("input", { type: "datetime-local", id: "new-end", step: "300", value: toInput(zone, suggested) });
-    const send = (ms) => this.act(verb, { ends_at: iso(ms) }, `It now ends ${momentWords(zone, ms)}.`, to);
-    const choices = verb === "extend"
-      ? [[1, "1 h"], [2, "2 h"], [4, "4 h"], [8, "8 h"]].filter(([hours]) => !latest || to + hours * HOUR <= latest).map(([hours, words]) => el("button", { type: "button", class: "button", onclick: () => send(to + hours * HOUR) }, `+ ${words}, to ${clock(zone, to + hours * HOUR)}`))
-      : [];
-    if (verb === "extend" && latest && latest > to) choices.push(el("button", { type: "button", class: "button", onclick: () => send(latest) }, `As long as possible, to ${momentWords(zone, latest)}`));
-    const form = el("form", { class: "stack end-form", onsubmit: (event) => { event.preventDefault(); const ms = fromInput(zone, input.value); if (!Number.isNaN(ms)) send(ms); } },
-      choices.length > 0 && el("div", { class: "actions" }, choices),
-      el("div", { class: "field" }, el("label", { for: "new-end" }, `New end, ${zoneWords(zone)}`), input),
-      el("p", { class: "help" }, verb === "extend" ? (latest ? `At most until ${momentWords(zone, latest)}: then somebody else comes, or the site's policy ends it.` : "It is checked like a new booking.") : "The rest becomes free for others. Access is cut at the new end."),
-      el("div", { class: "actions" }, el("button", { type: "submit", class: "button primary" }, verb === "extend" ? "Extend" : "Shorten"), el("button", { type: "button", class: "button", onclick: () => this.showActions() }, "Leave it as it is")));
+    const { form, input } = drawEnd(verb, this.reservation, {
+      zone, now: this.now(), leave: () => this.showActions(),
+      send: (ms) => this.act(verb, { ends_at: iso(ms) }, _("It now ends {time}.", { time: momentWords(zone, ms) }), { verb: verb === "extend" ? "shorten" : "extend", body: { ends_at: this.reservation.ends_at } }),
+    });
     this.actions.replaceChildren(form);
     input.focus();
   }
 
-  async act(verb, body, done, before = null) {
+  askMove() {
+    const zone = viewerZone();
+    const { starts_at, ends_at } = this.reservation;
+    const { form, input } = drawMove(this.reservation, {
+      zone, leave: () => this.showActions(),
+      send: (from, to) => this.act("move", { starts_at: iso(from), ends_at: iso(to) }, _("It is now {window}.", { window: windowWords(zone, from, to) }), { verb: "move", body: { starts_at, ends_at } }),
+    });
+    this.actions.replaceChildren(form);
+    input.focus();
+  }
+
+  async act(verb, body, done, back = null) {
     for (const button of this.actions.querySelectorAll("button")) button.disabled = true;
     try {
       await post(`reservations/${this.id}/${verb}/`, body, { key: newKey() });
-      toast(done, before && ["extend", "shorten"].includes(verb) ? { undo: () => this.act(verb === "extend" ? "shorten" : "extend", { ends_at: iso(before) }, "Taken back.") } : {});
+      toast(done, back ? { undo: () => this.act(back.verb, back.body, _("Taken back.")) } : {});
       this.text = null;
       await this.load();
     } catch (problem) {
       for (const button of this.actions.querySelectorAll("button")) button.disabled = false;
-      const refusal = drawRefusal(problem, { zone: viewerZone(), onTake: ({ to }) => this.act("extend", { ends_at: iso(to) }, "Extended.") });
-      if (problem.status === 409) { refusal.querySelector("strong").textContent = "Not changed"; refusal.querySelector(".alternatives")?.remove(); }
+      const refusal = drawRefusal(problem, { zone: viewerZone(), onTake: ({ from, to }) => (verb === "move" ? this.act("move", { starts_at: iso(from), ends_at: iso(to) }, _("Moved.")) : this.act("extend", { ends_at: iso(to) }, _("Extended."))) });
+      if (problem.status === 409) { refusal.querySelector("strong").textContent = _("Not changed"); if (verb !== "move") refusal.querySelector(".alternatives")?.remove(); }
       this.answer.replaceChildren(refusal);
     }
   }

@@ -136,7 +136,9 @@ def test_the_desk_sorts_what_runs_comes_and_is_over(desk: Page, world: World, po
         ("Next", "Later"),
         ("Past", "Before"),
     ):
-        expect(desk.get_by_role("region", name=title).get_by_role("link", name=purpose)).to_be_visible()
+        expect(
+            desk.get_by_role("region", name=title).get_by_role("link", name=purpose, exact=True)
+        ).to_be_visible()
 
 
 def test_a_resource_shows_what_it_is_and_books_from_its_own_board(

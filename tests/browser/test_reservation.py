@@ -2,17 +2,25 @@
 
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.utils import timezone
 from playwright.sync_api import BrowserContext, Page, expect
 
-from reservations.models import Lease
+from reservations.models import Lease, Proof
 from reservations.services.approval import approve_lease, reject_lease
 from reservations.states import Status
-from tests.browser.conftest import Portal, World, tomorrow
-from tests.factories import book_lease, make_ssh_key, make_user, next_hour, walk_lease
+from tests.browser.conftest import ROME, Portal, World, tomorrow
+from tests.factories import (
+    book_lease,
+    make_reservation,
+    make_ssh_key,
+    make_user,
+    next_hour,
+    walk_lease,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -154,3 +162,113 @@ def test_somebody_without_a_key_is_told_until_there_is_one(
     opened.value.close()
     desk.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(notice).to_have_count(0)
+
+
+def running(world: World, **more: Any) -> Lease:
+    """Return a lease that runs, with hours before and after it."""
+    start = next_hour() - timedelta(hours=2)
+    return book_lease(
+        world.gpu,
+        holder=world.user,
+        project=world.project,
+        starts_at=start,
+        hours=4,
+        status=Status.ACTIVE,
+        **more,
+    )
+
+
+def test_the_latest_end_is_said_with_what_comes_then_and_taken_back_again(
+    desk: Page, world: World, portal: Portal
+) -> None:
+    lease = running(world)
+    book_lease(world.gpu, starts_at=lease.ends_at + timedelta(hours=3))
+    open_page(desk, portal, lease)
+    expect(desk.locator(".latest")).to_contain_text("then others have a device of it")
+    desk.get_by_role("button", name="Extend…").click()
+    desk.get_by_role("button", name="+ 30 min").click()
+    expect(desk.locator(".toast")).to_contain_text("It now ends")
+    lease.refresh_from_db()
+    assert lease.ends_at == lease.starts_at + timedelta(hours=4, minutes=30)
+    desk.get_by_role("button", name="Undo").click()
+    expect(desk.locator(".toast")).to_contain_text("Taken back.")
+    lease.refresh_from_db()
+    assert lease.ends_at == lease.starts_at + timedelta(hours=4)
+    desk.get_by_text("History").click()
+    expect(desk.locator(".history")).to_contain_text("Extended until")
+
+
+def test_one_that_has_not_started_is_moved_and_moved_back(desk: Page, world: World, portal: Portal) -> None:
+    lease = book_lease(world.gpu, holder=world.user, project=world.project, starts_at=tomorrow(9))
+    open_page(desk, portal, lease)
+    desk.get_by_role("button", name="Move…").click()
+    desk.get_by_label("New start, Europe/Rome").fill(f"{tomorrow(14).astimezone(ROME):%Y-%m-%dT%H:%M}")
+    desk.get_by_role("button", name="Move", exact=True).click()
+    expect(desk.locator(".toast")).to_contain_text("It is now")
+    lease.refresh_from_db()
+    assert lease.starts_at == tomorrow(14)
+    desk.get_by_role("button", name="Undo").click()
+    expect(desk.locator(".toast")).to_contain_text("Taken back.")
+    lease.refresh_from_db()
+    assert lease.starts_at == tomorrow(9)
+
+
+def test_the_ssh_configuration_is_saved_while_access_is_open(desk: Page, world: World, portal: Portal) -> None:
+    make_ssh_key(world.user)
+    lease = running(world)
+    open_page(desk, portal, lease)
+    with desk.expect_download() as download:
+        desk.get_by_role("link", name="Save the ssh configuration").click()
+    assert "HostName gpu1.uni-a.example" in Path(download.value.path()).read_text()
+
+
+def test_a_bundle_has_one_line_of_life_and_one_history(desk: Page, world: World, portal: Portal) -> None:
+    reservation = make_reservation(
+        [world.gpu, world.spare],
+        holder=world.user,
+        project=world.project,
+        starts_at=next_hour() - timedelta(hours=2),
+        hours=5,
+        status=Status.ACTIVE,
+    )
+    open_page(desk, portal, reservation.leases.first())
+    whole = desk.get_by_role("list", name="Line of life of the reservation")
+    expect(whole.locator('[aria-current="step"]')).to_contain_text("active")
+    expect(desk.locator(".lease .life")).to_have_count(2)
+    desk.get_by_text("History").click()
+    expect(desk.locator(".history li").first).to_contain_text("all 2 devices")
+
+
+def test_after_the_end_it_says_that_the_devices_were_proven_clean(
+    desk: Page, world: World, portal: Portal
+) -> None:
+    lease = book_lease(
+        world.gpu,
+        holder=world.user,
+        project=world.project,
+        starts_at=next_hour() - timedelta(hours=5),
+        status=Status.RELEASED,
+    )
+    Proof.objects.create(
+        lease=lease,
+        resource=world.gpu,
+        epoch=lease.epoch,
+        is_clean=True,
+        checks=[{"name": "memory", "expected": "empty", "found": "empty", "passed": True, "method": "nvml"}],
+        verified_at=lease.ends_at,
+        verifier="worker of roma",
+        digest="a" * 64,
+    )
+    open_page(desk, portal, lease)
+    expect(desk.get_by_text("Its device was proven clean.")).to_be_visible()
+    expect(desk.get_by_role("link", name="Save for my calendar")).to_have_count(0)
+
+
+def test_the_desk_leads_to_access_with_one_tap(desk: Page, world: World, portal: Portal) -> None:
+    lease = running(world, purpose="Training")
+    desk.set_viewport_size({"width": 390, "height": 844})
+    desk.goto(f"{portal.url}/mine/")
+    expect(desk.get_by_text("You have no ssh key:")).to_be_visible()
+    desk.get_by_role("link", name="Access to “Training”").click()
+    expect(desk).to_have_url(f"{portal.url}/reservations/{lease.reservation_id}/#access")
+    expect(desk.locator(".access")).to_be_in_viewport()
