@@ -25,7 +25,7 @@ from reservations.models import (
     Reservation,
 )
 from reservations.states import Status
-from resources.models import Cable, MaintenanceWindow, Operatorship, Resource, Site
+from resources.models import Cable, MaintenanceWindow, ModelSpeed, Operatorship, Price, Resource, Site
 from tests.factories import (
     book_lease,
     make_organisation,
@@ -48,8 +48,9 @@ OPERATED = (
     Proof,
     GeometryChange,
     ReservationFeed,
+    Price,
 )
-MANAGED = (User, Project, Organisation, SshKey, OutgoingMail)
+MANAGED = (User, Project, Organisation, SshKey, OutgoingMail, ModelSpeed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +107,10 @@ def make_rows(slug: str) -> tuple[User, dict[type, Any]]:
         Proof: proof,
         GeometryChange: cut,
         ReservationFeed: feed,
+        Price: Price.objects.create(
+            site=site, kind="gpu", credits_per_hour=1, valid_from=timezone.now() + timedelta(days=1)
+        ),
+        ModelSpeed: ModelSpeed.objects.create(kind="gpu", model=slug, factor=1, source="A data sheet"),
         User: lease.reservation.holder,
         Project: lease.reservation.project,
         Organisation: make_organisation(f"home-{slug}"),
