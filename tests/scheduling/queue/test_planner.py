@@ -58,8 +58,8 @@ def test_a_project_at_its_quota_waits_and_others_pass():
 def test_notice_gives_the_guest_time_and_the_owner_a_later_start():
     policy = dataclasses.replace(FEDERATED, notice_s=300)
     planner = Planner(pools(a=4, b=4), policy)
-    planner.submit(ask("home", cards=4, length=90_000), 0)
-    planner.submit(ask("guest", cards=4, length=90_000), 0)
+    planner.submit(ask("home", cards=4, length=80_000), 0)
+    planner.submit(ask("guest", cards=4, length=80_000), 0)
     assert sorted(started(planner.plan(0))) == [("guest", "b"), ("home", "a")]
     planner.submit(ask("owner", "b", cards=4, at=60), 60)
     made = planner.plan(60)
@@ -71,8 +71,8 @@ def test_notice_gives_the_guest_time_and_the_owner_a_later_start():
 def test_a_guaranteed_least_run_is_kept():
     policy = dataclasses.replace(FEDERATED, least_run_s=600)
     planner = Planner(pools(a=1, b=1), policy)
-    planner.submit(ask("home", length=90_000), 0)
-    planner.submit(ask("guest", length=90_000), 0)
+    planner.submit(ask("home", length=80_000), 0)
+    planner.submit(ask("guest", length=80_000), 0)
     planner.plan(0)
     planner.submit(ask("owner", "b", at=60), 60)
     assert not planner.plan(60)
