@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from accounts.federation.attributes import Attributes, SignOnRefused
 from accounts.models import IdentityProvider, User
 
+LONGEST_KEPT = 191
 log = structlog.get_logger(__name__)
 
 
@@ -44,13 +45,22 @@ def username_for(issuer: str, subject: str) -> str:
     return "u" + base64.b32encode(digest)[:15].decode().lower()
 
 
+def kept_subject(subject: str) -> str:
+    """Return a subject as it is kept: one that is too long for its column by its digest."""
+    if len(subject) <= LONGEST_KEPT:
+        return subject
+    return f"sha256:{hashlib.sha256(subject.encode()).hexdigest()}"
+
+
 def sign_on(provider: object, record: IdentityProvider, attributes: Attributes) -> SocialLogin:
     """Return the sign-in of the person with this subject at this provider; nothing is saved yet.
 
     What it is looked up by is the provider and the subject. No address goes into it, so that none can link
     anybody to an account that is there.
     """
-    account = SocialAccount(provider=record.slug, uid=attributes.subject, extra_data=attributes.as_kept())
+    account = SocialAccount(
+        provider=record.slug, uid=kept_subject(attributes.subject), extra_data=attributes.as_kept()
+    )
     user = User(username=username_for(record.issuer, attributes.subject))
     user.set_unusable_password()
     login = SocialLogin(provider=provider, account=account, user=user)

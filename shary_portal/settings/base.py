@@ -122,8 +122,6 @@ SOCIALACCOUNT_EMAIL_REQUIRED = False
 SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
 SOCIALACCOUNT_LOGIN_ON_GET = False
 SOCIALACCOUNT_STORE_TOKENS = False
-# For allauth's migrations: its model says 191, and a subject may have 255 characters (OpenID Connect Core, 2).
-SOCIALACCOUNT_UID_MAX_LENGTH = 300
 # Providers answer for themselves on https; development and tests also know some on this very machine.
 SHARY_LOOPBACK_ISSUERS = False
 # Identities that providers keep for tests, and that are nobody: by subject, address or principal name.

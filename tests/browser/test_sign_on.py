@@ -183,7 +183,7 @@ def test_a_wrong_password_tells_not_whether_there_is_such_an_account(
         page.locator("[name=login]").fill(login)
         page.locator("[name=password]").fill("wrong-and-long")
         page.get_by_role("button", name="Sign in", exact=True).click()
-        said.append(page.get_by_role("alert").inner_text())
+        said.append(page.get_by_role("alert").first.inner_text())
     assert said[0] == said[1]
 
 

@@ -45,6 +45,14 @@ def test_a_subject_is_enough(uni_a: OidcProvider, at_a: IdentityProvider):
     assert "person-1" not in user.username
 
 
+def test_a_long_subject_is_known_again(uni_a: OidcProvider, at_a: IdentityProvider):
+    first, _ = sign_in(uni_a, at_a, sub="x" * 255)
+    again, _ = sign_in(uni_a, at_a, sub="x" * 255)
+    other, _ = sign_in(uni_a, at_a, sub="x" * 254)
+    assert who(first) == who(again)
+    assert who(first) != who(other)
+
+
 def test_the_second_sign_in_finds_the_account_and_takes_over_what_changed(
     uni_a: OidcProvider, at_a: IdentityProvider
 ):
