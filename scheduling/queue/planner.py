@@ -332,7 +332,8 @@ class Planner(State):
                 self._open_booking(window, pool, now, made)
             for window in pool.windows:
                 if window.booking:
-                    soonest = min(soonest, max(window.starts_s, now + 60))
+                    # One that is due and found no room is looked at again soon.
+                    soonest = min(soonest, window.starts_s if window.starts_s > now else now + 60)
                     break
         self._next_booking = soonest
 

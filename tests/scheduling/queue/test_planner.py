@@ -105,6 +105,16 @@ def test_nothing_starts_into_a_booking_and_the_booking_is_on_time():
     assert started(planner.plan(6000)) == [("long", "a")]
 
 
+def test_bookings_a_second_apart_each_start_on_time():
+    planner = Planner(pools(a=4), FEDERATED)
+    for second in range(3):
+        planner.book(Booking(id=f"b{second}", site="a", cards=1, starts_s=100 + second, ends_s=900), 0)
+    opened = []
+    while (wake := planner.next_wake()) is not None:
+        opened += [at - booking.starts_s for booking, at in planner.plan(wake).opened]
+    assert opened == [0, 0, 0]
+
+
 def test_the_calendar_never_takes_more_than_there_is():
     planner = Planner(pools(a=4), FEDERATED)
     assert planner.book(Booking(id="x", site="a", cards=3, starts_s=100, ends_s=200), 0)
