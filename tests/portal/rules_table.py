@@ -152,6 +152,7 @@ API: dict[str, Line] = {
     "GET api/v1/leases/<uuid:pk>/": May(
         SEE, the={"pk": "lease"}, shows={"access_secret": roles("member", "leader", "holder")}
     ),
+    "POST api/v1/leases/<uuid:pk>/approve/": May(OPERATORS, the={"pk": "asked_lease"}),
     "POST api/v1/leases/<uuid:pk>/reject/": May(OPERATORS, the={"pk": "asked_lease"}, send={"reason": "x"}),
     "POST api/v1/leases/<uuid:pk>/retry/": May(OPERATORS, the={"pk": "failed_lease"}),
     "POST api/v1/leases/<uuid:pk>/vouch/": May(OPERATORS, the={"pk": "failed_lease"}, send={"reason": "x"}),
