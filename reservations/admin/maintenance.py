@@ -3,6 +3,7 @@
 from typing import Any, ClassVar, cast
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -41,6 +42,8 @@ class MaintenanceAdmin(OperatedAdmin):
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Go where it is planned."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
         page = reverse("admin:plan_maintenance")
         return redirect(f"{page}?{request.GET.urlencode()}" if request.GET else page)
 
