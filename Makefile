@@ -49,7 +49,7 @@ check: environment-dev ## Format, lint, types, import contracts, migrations
 	$(VENV)/ruff format --check
 	$(VENV)/mypy .
 	$(VENV)/lint-imports
-	$(VENV)/python -W ignore manage.py makemigrations --check --dry-run accounts interop reservations resources
+	$(VENV)/python -W ignore manage.py makemigrations --check --dry-run
 	$(VENV)/python manage.py check
 
 fix: environment-dev ## Mend format and what ruff can mend
