@@ -2,7 +2,6 @@
 
 import django.contrib.postgres.fields
 import django.db.models.deletion
-import django.db.models.expressions
 import uuid
 from django.conf import settings
 from django.db import migrations, models
@@ -121,9 +120,7 @@ class Migration(migrations.Migration):
                         condition=models.Q(
                             (
                                 "latest__gte",
-                                django.db.models.expressions.CombinedExpression(
-                                    models.F("earliest"), "+", models.F("duration")
-                                ),
+                                models.F("earliest") + models.F("duration"),
                             )
                         ),
                         name="waiting_wish_has_time",
