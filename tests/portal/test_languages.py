@@ -1,12 +1,15 @@
 """The portal in somebody's language."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 from babel.messages.mofile import read_mo
+from babel.messages.pofile import read_po
+from django.conf import settings
 
-from shary_portal.translations import compile_translations
+from shary_portal.translations import LOCALE, compile_translations
 from tests.factories import make_user
 
 PO = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n\nmsgid "Sign out"\nmsgstr "{}"\n'
@@ -65,3 +68,64 @@ def test_the_words_of_the_scripts_come_in_the_language_of_the_address(client):
     assert answer.status_code == 200
     assert "public" in answer["Cache-Control"]
     assert "gettext" in answer.content.decode()
+
+
+PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]|\{(\w+)\}")
+CATALOGUES = sorted(LOCALE.glob("*/LC_MESSAGES/*.po"))
+
+
+def placeholders(text: str) -> set[str]:
+    return {found[0] for found in PLACEHOLDER.finditer(text)}
+
+
+@pytest.mark.parametrize("file", CATALOGUES, ids=lambda file: f"{file.parent.parent.name}-{file.stem}")
+def test_each_translation_is_there_and_names_what_the_english_names(file):
+    with file.open("rb") as text:
+        catalogue = read_po(text, locale=file.parent.parent.name)
+    messages = [message for message in catalogue if message.id]
+    assert len(messages) > 200
+    for message in messages:
+        assert not message.fuzzy, message.id
+        english = message.id if isinstance(message.id, tuple) else (message.id,)
+        translated = message.string if isinstance(message.string, tuple) else (message.string,)
+        assert all(translated), message.id
+        # The last form is the one for many, which names the count.
+        assert placeholders(translated[-1]) == placeholders(english[-1]), message.id
+
+
+def test_all_languages_have_the_same_words():
+    for domain in ("django", "djangojs"):
+        known = []
+        for file in (file for file in CATALOGUES if file.stem == domain):
+            with file.open("rb") as text:
+                known.append({str(message.id) for message in read_po(text)})
+        assert len(known) == len(settings.LANGUAGES) - 1
+        assert all(words == known[0] for words in known)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("language", "title"), [("it", "Tabellone"), ("ja", "ボード"), ("en", "Board")])
+def test_the_board_speaks_each_language(client, language, title):
+    client.force_login(make_user())
+    client.post("/language/", {"language": language, "next": "/"})
+    page = client.get("/").content.decode()
+    assert f"<title>{title}" in page
+    assert (f"/words/{language}.js" in page) == (language != "en")
+
+
+@pytest.mark.django_db
+def test_scripts_get_the_words_of_the_portal_and_none_of_the_admin(client):
+    words = client.get("/words/it.js").content.decode()
+    assert '"Free now"' in words
+    assert "Filter %s" not in words
+
+
+@pytest.mark.django_db
+def test_a_refusal_comes_in_the_language_of_who_asks(client):
+    user = make_user()
+    client.force_login(user)
+    place = "/api/v1/holds/00000000-0000-0000-0000-000000000000/"
+    assert "There is no such hold of yours" in client.delete(place).json()["detail"]
+    italian = client.delete(place, HTTP_ACCEPT_LANGUAGE="it").json()["detail"]
+    assert "hold" not in italian
+    assert "blocco" in italian
