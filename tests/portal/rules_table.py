@@ -281,8 +281,8 @@ ADMIN: dict[str, dict[str, frozenset[str]]] = {
     "resources/site": {"see": WATCH, "change": OPERATORS, "add": MANAGER, "delete": MANAGER},
     "resources/maintenancewindow": {
         "see": WATCH,
-        # It leads everybody at the desk to the page of plans, which asks by itself.
-        "add": AT_THE_DESK,
+        # It leads whoever may plan to the page of plans, which asks for which site.
+        "add": AT_THE_DESK - {"auditor"},
         "delete": OPERATORS,
     },
     "accounts/user": {"see": FEDERATION, "change": MANAGER, "add": MANAGER, "delete": MANAGER},
