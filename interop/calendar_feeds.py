@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.utils.translation import gettext as _
 
+from accounts.federation.standing import usable_accounts
 from accounts.models import Project, User
 from accounts.rules import PROJECT, roles_in
 from interop.models import CalendarFeed
@@ -69,7 +70,7 @@ def calendar_feed_by_secret(text: str) -> CalendarFeed | None:
     """
     feed = (
         CalendarFeed.objects.select_related("owner", "project", "resource__site")
-        .filter(digest=_digest(text), revoked_at=None, owner__is_active=True)
+        .filter(digest=_digest(text), revoked_at=None, owner__in=usable_accounts())
         .first()
     )
     if feed is None or (feed.project is not None and not _may_read(feed.owner, feed.project)):

@@ -4,11 +4,13 @@ import logging
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from allauth.socialaccount.models import SocialAccount
 from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 from icalendar import Calendar
 
+from accounts.models import IdentityProvider
 from interop.calendar_feeds import issue_calendar_feed, revoke_calendar_feed
 from interop.logs import WithoutSecrets
 from interop.models import CalendarFeed
@@ -192,6 +194,15 @@ def test_a_revoked_address_is_as_unknown_as_a_wrong_one(client, ada):
 def test_the_feed_of_somebody_who_was_shut_out_is_shut_as_well(client, ada):
     _, address = feed_of(ada)
     type(ada).objects.filter(pk=ada.pk).update(is_active=False)
+    assert client.get(address).status_code == 404
+
+
+def test_the_feed_of_somebody_whose_home_institution_was_switched_off_is_shut_as_well(client, ada):
+    provider = IdentityProvider.objects.create(slug="uni-a", name="Uni A", issuer="https://idp.uni-a.example")
+    SocialAccount.objects.create(user=ada, provider=provider.slug, uid="person-1")
+    _, address = feed_of(ada)
+    assert client.get(address).status_code == 200
+    IdentityProvider.objects.update(is_enabled=False)
     assert client.get(address).status_code == 404
 
 
