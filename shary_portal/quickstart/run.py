@@ -191,8 +191,13 @@ class Portal:
                 *("--lifespan", "off", "--no-access-log", "--log-level", "warning"),
                 *("--timeout-graceful-shutdown", "1"),
             ],
+            env=self._place(),
             patience_s=2.0,
         )
+
+    def _place(self) -> dict[str, str]:
+        """Say where the portal is reached, for links in mails."""
+        return {"SHARY_URL": os.environ.get("SHARY_URL", self.address)}
 
     def _helpers(self) -> Sequence[Part]:
         """Everything beside the page itself."""
@@ -206,6 +211,7 @@ class Portal:
                     *("--pool", "threads", "--concurrency", "2"),
                     *("--without-gossip", "--without-mingle", "--without-heartbeat"),
                 ],
+                env=self._place(),
             ),
             Part(name="beat", command=[*celery, "beat", *quiet]),
         ]
