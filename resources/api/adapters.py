@@ -14,7 +14,7 @@ from adapters.contract import AdapterDescription
 from resources.models import Resource
 
 
-class SlotShape(serializers.Serializer[Any]):
+class ArtefactSlotShape(serializers.Serializer[Any]):
     """A file that one may or must give with a booking."""
 
     name = serializers.CharField()
@@ -32,7 +32,7 @@ class AdapterShape(serializers.Serializer[Any]):
     kinds = serializers.ListField(child=serializers.CharField())
     notice = serializers.CharField(allow_blank=True)
     parameters_schema = serializers.DictField(help_text="JSON Schema of a lease's `parameters`.")
-    artefacts = SlotShape(many=True)
+    artefacts = ArtefactSlotShape(many=True)
     preparation_s = serializers.IntegerField()
     cleanup_s = serializers.IntegerField()
 

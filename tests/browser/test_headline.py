@@ -34,7 +34,7 @@ def test_two_cards_a_switch_and_a_smart_nic_are_booked_together(
     page.goto(f"{portal.url}/accounts/login/?next=/%3Fview=day%26date={tomorrow(9):%Y-%m-%d}")
     page.get_by_label("Username").fill("ada")
     page.get_by_label("Password").fill("a-long-password")
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
 
     line_of(page, world.gpu).wait_for()
     drag(page, spot(page, world.gpu, tomorrow(10, 4)), spot(page, world.spare, tomorrow(14)))

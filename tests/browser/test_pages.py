@@ -22,17 +22,17 @@ def test_signing_in_leads_to_the_board_and_out_again(
     expect(page).to_have_url(re.compile("/accounts/login/"))
     page.get_by_label("Username").fill("ada")
     page.get_by_label("Password").fill("not the password")
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("alert")).to_be_visible()
     page.get_by_label("Username").fill("ada")
     page.get_by_label("Password").fill("a-long-password")
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.locator(".line.device").first).to_be_visible()
     expect(page.get_by_text("Successfully signed in")).to_have_count(0)
 
     page.get_by_title("Account").click()
     page.get_by_role("button", name="Sign out").click()
-    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    expect(page.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
 
 
 def test_one_click_fills_in_an_account_of_the_demonstration(
@@ -56,7 +56,7 @@ def test_one_click_fills_in_an_account_of_the_demonstration(
     )
     page.goto(f"{portal.url}/accounts/login/")
     page.get_by_role("button", name=world.user.email).click()
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.locator(".line.device").first).to_be_visible()
 
 

@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import Organisation, Project, SshKey, User
+from accounts.models import IdentityProvider, Organisation, Project, SshKey, User
 from interop.feeds import issue_feed
 from interop.models import ReservationFeed
 from reservations.models import (
@@ -50,7 +50,7 @@ OPERATED = (
     ReservationFeed,
     Price,
 )
-MANAGED = (User, Project, Organisation, SshKey, OutgoingMail, ModelSpeed)
+MANAGED = (User, Project, Organisation, SshKey, IdentityProvider, OutgoingMail, ModelSpeed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +111,13 @@ def make_rows(slug: str) -> tuple[User, dict[type, Any]]:
             site=site, kind="gpu", credits_per_hour=1, valid_from=timezone.now() + timedelta(days=1)
         ),
         ModelSpeed: ModelSpeed.objects.create(kind="gpu", model=slug, factor=1, source="A data sheet"),
+        IdentityProvider: IdentityProvider.objects.create(
+            slug=f"idp-{slug}",
+            name=f"University {slug}",
+            issuer=f"https://idp.{slug}.example",
+            client_id=slug,
+            organisation=make_organisation(f"university-{slug}"),
+        ),
         User: lease.reservation.holder,
         Project: lease.reservation.project,
         Organisation: make_organisation(f"home-{slug}"),

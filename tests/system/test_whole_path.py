@@ -45,7 +45,11 @@ class Researcher:
         answer = self.http.post(page, data=form, headers={"Referer": page}, allow_redirects=False)
         assert answer.status_code == 302, answer.text
         headers = {"X-CSRFToken": self.http.cookies["csrftoken"], "Referer": page}
-        made = self.http.post(urljoin(self.address, "api/v1/tokens/"), json={"name": "test"}, headers=headers)
+        made = self.http.post(
+            urljoin(self.address, "api/v1/tokens/"),
+            json={"name": "test", "scopes": ["read", "book", "operate", "keys"]},
+            headers=headers,
+        )
         assert made.status_code == 201, made.text
         self.http.cookies.clear()
         self.http.headers["Authorization"] = f"Bearer {made.json()['token']}"

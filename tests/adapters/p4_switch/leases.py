@@ -33,7 +33,7 @@ def order_for(switch, artefacts) -> Callable[..., LeaseOrder]:
             lease_id=lease_id,
             epoch=epoch,
             revision=1,
-            target=target_at(address, **({"answer_timeout_s": 1.0} | settings)),
+            target=target_at(address, **({"answer_timeout_s": 3.0} | settings)),
             covers=("0b7a8e3c-5e0e-4d0e-9d5f-6a3c1f0d2b11",),
             holder=Holder(username="researcher@uni-a.example", project="testbed"),
             starts_at=now,
