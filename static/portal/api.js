@@ -1,9 +1,11 @@
 /** The portal's own REST interface, as any client would call it. */
 
+import { _ } from "./words.js";
+
 export class Problem extends Error {
   /** A refusal or failure in words for people; `code` is stable, `more` holds what came with it. */
   constructor({ status = 0, code = "unreachable", detail = "", errors = {}, ...more }) {
-    super(detail || "The portal could not be reached.");
+    super(detail || _("The portal could not be reached."));
     Object.assign(this, { status, code, errors, more });
   }
 }
@@ -27,16 +29,16 @@ export async function call(path, { method = "GET", body, form, key, signal } = {
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem({ detail: "The portal could not be reached. Check your connection, then try again." });
+    throw new Problem({ detail: _("The portal could not be reached. Check your connection, then try again.") });
   }
   const text = await response.text();
   let answer = null;
   try { answer = text ? JSON.parse(text) : null; } catch { /* not ours: a proxy's page */ }
   if (response.ok) return answer;
   if ((response.status === 401 || response.status === 403) && answer?.code !== "policy" && !document.body.dataset.user) location.reload();
-  const fallback = response.status === 401 ? "You are signed out. Sign in again in another tab, then try again."
-    : response.status >= 500 ? "The portal had an error of its own. Nothing was changed; try again in a moment."
-    : `The portal answered ${response.status}.`;
+  const fallback = response.status === 401 ? _("You are signed out. Sign in again in another tab, then try again.")
+    : response.status >= 500 ? _("The portal had an error of its own. Nothing was changed; try again in a moment.")
+    : _("The portal answered {status}.", { status: response.status });
   throw new Problem({ detail: fallback, ...(answer ?? {}), status: response.status });
 }
 

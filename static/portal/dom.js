@@ -1,5 +1,7 @@
 /** Build elements without markup in strings: text stays text. */
 
+import { _ } from "./words.js";
+
 const ICONS = document.querySelector('meta[name="shary-icons"]')?.content ?? "/static/portal/icons.svg";
 
 /** Return an element; `on*` props become listeners, `data`, `aria` and `class` mean what they say. */
@@ -38,8 +40,8 @@ export function readConfig(id, fallback = {}) {
 
 /** Return a button that copies a text and says so. */
 export function copyButton(text, label) {
-  const word = el("span", {}, "Copy");
-  const button = el("button", { type: "button", class: "button small copy", aria: { label: `Copy ${label}` } }, icon("copy"), word);
+  const word = el("span", {}, _("Copy"));
+  const button = el("button", { type: "button", class: "button small copy", aria: { label: _("Copy {label}", { label }) } }, icon("copy"), word);
   button.addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(text);
@@ -51,8 +53,8 @@ export function copyButton(text, label) {
       document.execCommand("copy");
       area.remove();
     }
-    word.textContent = "Copied";
-    setTimeout(() => { word.textContent = "Copy"; }, 1500);
+    word.textContent = _("Copied");
+    setTimeout(() => { word.textContent = _("Copy"); }, 1500);
   });
   return button;
 }

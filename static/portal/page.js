@@ -3,6 +3,7 @@
 import { el } from "./dom.js";
 import { browserZone, isZone, offsetMinutes, offsetWords, zoneWords } from "./time.js";
 import { showCountdowns, showTimes } from "./times.js";
+import { _ } from "./words.js";
 import { chooseZone, onZone, viewerZone } from "./zone.js";
 
 function dressZoneMenu() {
@@ -15,7 +16,7 @@ function dressZoneMenu() {
     menu.querySelector("[data-zone-name]").textContent = zoneWords(zone);
     const zones = [...new Set([browserZone, document.body.dataset.timeZone, "UTC", zone])].filter((name) => name && isZone(name));
     items.replaceChildren(
-      el("p", { class: "menu-note" }, "Times on all pages are shown in this zone."),
+      el("p", { class: "menu-note" }, _("Times on all pages are shown in this zone.")),
       ...zones.map((name) => el("button", {
         type: "button", aria: { pressed: String(name === zone) },
         onclick: () => { menu.open = false; chooseZone(name); menu.querySelector("summary").focus(); },
@@ -31,7 +32,7 @@ function dressTheme() {
   if (!button) return;
   const dark = () => (document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
   const show = () => {
-    button.setAttribute("aria-label", dark() ? "Use the light theme" : "Use the dark theme");
+    button.setAttribute("aria-label", dark() ? _("Use the light theme") : _("Use the dark theme"));
     button.title = button.getAttribute("aria-label");
     button.querySelector("use").setAttribute("href", button.querySelector("use").getAttribute("href").replace(/#.*/, dark() ? "#sun" : "#moon"));
   };

@@ -2,14 +2,15 @@
 
 import { get } from "../portal/api.js";
 import { el } from "../portal/dom.js";
+import { _ } from "../portal/words.js";
 
 /** Tell whether a device of this kind is reached by ssh. */
 export const isReachedBySsh = (kind) => /^gpu(_|$)/.test(kind);
 
 export function drawKeyless() {
-  return el("p", { class: "note warn keyless" }, el("span", {}, "You have no ssh key yet. ",
-    el("a", { href: "/account/keys/", target: "_blank" }, "Add one", el("span", { class: "visually-hidden" }, " (opens a new tab)")),
-    ": it is put on your devices at once."));
+  return el("p", { class: "note warn keyless" }, el("span", {}, _("You have no ssh key yet."), " ",
+    el("a", { href: "/account/keys/", target: "_blank" }, _("Add one"), el("span", { class: "visually-hidden" }, ` ${_("(opens a new tab)")}`)),
+    `: ${_("it is put on your devices at once.")}`));
 }
 
 /** Look again when the person comes back from the page of keys. */

@@ -1,21 +1,23 @@
 /** What the states of a lease are called, the same on every page. */
 
+import { _ } from "../portal/words.js";
+
 export const STATE_WORDS = {
-  requested: "asked",
-  scheduled: "scheduled",
-  provisioning: "preparing",
-  active: "active",
-  releasing: "cleaning",
-  release_failed: "blocked",
-  released: "clean",
-  cancelled: "cancelled",
-  rejected: "rejected",
-  maintenance: "maintenance",
+  requested: _("asked"),
+  scheduled: _("scheduled"),
+  provisioning: _("preparing"),
+  active: _("active"),
+  releasing: _("cleaning"),
+  release_failed: _("blocked"),
+  released: _("clean"),
+  cancelled: _("cancelled"),
+  rejected: _("rejected"),
+  maintenance: _("maintenance"),
 };
 
 export const PHASE_WORDS = {
-  asked: "asked", scheduled: "scheduled", preparing: "preparing", active: "active", cleaning: "cleaning",
-  over: "over", cancelled: "cancelled", rejected: "rejected", trouble: "needs an operator",
+  asked: _("asked"), scheduled: _("scheduled"), preparing: _("preparing"), active: _("active"), cleaning: _("cleaning"),
+  over: _("over"), cancelled: _("cancelled"), rejected: _("rejected"), trouble: _("needs an operator"),
 };
 
 /** The lease status whose pattern stands for the phase of a whole reservation. */
@@ -25,8 +27,8 @@ export const PHASE_PATTERN = {
 };
 
 const KINDS = {
-  gpu: ["GPU", "GPUs"], gpu_slice: ["GPU slice", "GPU slices"], gpu_host: ["GPU host", "GPU hosts"],
-  p4_switch: ["P4 switch", "P4 switches"], smart_nic: ["Smart NIC", "Smart NICs"],
+  gpu: [_("GPU"), _("GPUs")], gpu_slice: [_("GPU slice"), _("GPU slices")], gpu_host: [_("GPU host"), _("GPU hosts")],
+  p4_switch: [_("P4 switch"), _("P4 switches")], smart_nic: [_("Smart NIC"), _("Smart NICs")],
 };
 
 export function kindWords(kind, number = 2) {
@@ -43,13 +45,13 @@ export function modelBeside(model, whole) {
 
 /** Return `healthy`, `unhealthy`, `unknown` or `out`, and the words for it. */
 export function healthOf(resource) {
-  if (!resource.in_service) return ["out", "out of service"];
-  if (resource.quarantined) return ["unhealthy", "quarantined"];
-  return [resource.health, { healthy: "healthy", unhealthy: "unhealthy", unknown: "not yet observed" }[resource.health] ?? resource.health];
+  if (!resource.in_service) return ["out", _("out of service")];
+  if (resource.quarantined) return ["unhealthy", _("quarantined")];
+  return [resource.health, { healthy: _("healthy"), unhealthy: _("unhealthy"), unknown: _("not yet observed") }[resource.health] ?? resource.health];
 }
 
 /** Return the words for its health with the reason, where there is one. */
 export function healthWhy(resource) {
-  const [, words] = healthOf(resource);
-  return resource.why && ["quarantined", "unhealthy"].includes(words) ? `${words}: ${resource.why}` : words;
+  const [health, words] = healthOf(resource);
+  return resource.why && health === "unhealthy" ? `${words}: ${resource.why}` : words;
 }
