@@ -127,6 +127,6 @@ def test_it_is_accessible_and_a_phone_is_enough(desk: Page, world: World, portal
     assert too_wide <= 0
     small = desk.evaluate(
         "[...document.querySelectorAll('#find :is(button, select, input:not([type=checkbox]))')]"
-        ".filter((one) => one.offsetParent && one.getBoundingClientRect().height < 44).map((one) => one.outerHTML)"
+        ".filter((one) => one.checkVisibility() && one.getBoundingClientRect().height < 44).map((one) => one.outerHTML)"
     )
     assert small == []

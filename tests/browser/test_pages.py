@@ -23,7 +23,7 @@ def test_signing_in_leads_to_the_board_and_out_again(
     page.get_by_label("Username").fill("ada")
     page.get_by_label("Password").fill("not the password")
     page.get_by_role("button", name="Sign in", exact=True).click()
-    expect(page.get_by_role("alert")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="password")).to_be_visible()
     page.get_by_label("Username").fill("ada")
     page.get_by_label("Password").fill("a-long-password")
     page.get_by_role("button", name="Sign in", exact=True).click()

@@ -84,7 +84,7 @@ class Finder {
     if (!slots.length) { this.results.replaceChildren(drawNothing(this.answer, this)); return; }
     const order = el("div", { class: "segments", role: "group", aria: { label: _("Order") } }, SORTS.map((sort) => el("button", { type: "button", aria: { pressed: String(sort === this.wish.sort) }, onclick: () => { this.wish.sort = sort; this.search(); } }, SORT_WORDS()[sort])));
     this.results.replaceChildren(
-      el("div", { class: "results-head" }, el("h2", { role: "status" }, ngettext("{count} way", "{count} ways", slots.length)), order),
+      el("div", { class: "results-head" }, el("h2", {}, el("span", { role: "status" }, ngettext("{count} way", "{count} ways", slots.length))), order),
       ...slots.map((slot) => drawAnswer(slot, this)),
       el("details", { class: "none-fits" }, el("summary", {}, _("None of these fits?")), drawWait(() => this.wishToWaitFor(), this)));
   }
