@@ -25,6 +25,7 @@ from playwright.sync_api import (
     Page,
     Playwright,
     Request,
+    expect,
     sync_playwright,
 )
 
@@ -37,6 +38,9 @@ from tests.quiet_network import quiet_network
 # Playwright's synchronous interface keeps an event loop in this thread, and Django would refuse to
 # touch the database beside it.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+
+# Several browsers and daemons share two cores: what comes about in the end is not late.
+expect.set_options(timeout=20_000)
 
 ROME = ZoneInfo("Europe/Rome")
 ARGUMENTS = [

@@ -186,8 +186,12 @@ def test_a_worker_without_a_broker_keeps_time_and_stops_when_told(hub, journal, 
     take(journal, hub, hub.hold(lease_on(device)))
     worker = start_worker()
     wait_for(lambda: device.look().get("open"), 30)
+
+    def kept_for_the_hub() -> int:
+        return journal.db().execute("SELECT count(*) FROM outgoing").fetchone()[0]
+
+    wait_for(lambda: kept_for_the_hub() == 2, what="prepared and opened")
     worker.send_signal(signal.SIGTERM)
     worker.wait(20)
     assert all(is_gone(line["pid"]) for line in device.log())
-    waiting = journal.db().execute("SELECT count(*) FROM outgoing").fetchone()[0]
-    assert waiting == 2  # prepared and opened are kept for the hub
+    assert kept_for_the_hub() == 2
